@@ -1,9 +1,245 @@
 """The nouns everyone shares: experiments, trial specs, jobs, outcomes, trials, and our errors.
 
-Frozen data without behaviour beyond naming and JSON. Imported by all rooms, imports none of them.
+Frozen data without behaviour beyond names and JSON. Imported by all rooms, imports none of them.
 """
 
 from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, Self
+
+SCHEMA = 1
+"""Version of every JSON file written; readers accept all older ones."""
+
+
+class Kind(StrEnum):
+    """Where the value of a parameter comes from."""
+
+    VARIANT = "variant"
+    LITERAL = "literal"
+    DEFAULT = "default"
+    FIXTURE = "fixture"
+    SEED = "seed"
+    RNG = "rng"
+
+
+class Status(StrEnum):
+    """What became of a trial; ``lost`` is never written, readers say it of a dead ``running``."""
+
+    RUNNING = "running"
+    DONE = "done"
+    CRASHED = "crashed"
+    TIMEOUT = "timeout"
+    INTERRUPTED = "interrupted"
+    LOST = "lost"
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A callable with its lookup dictionary, both by name.
+
+    Attributes
+    ----------
+    name : str
+        The step's name, used as prefix on the command line.
+    action, lookup : str
+        References ``package.module:object.attribute``; ``lookup`` may be empty.
+    path : str
+        Folder that has to be on ``sys.path`` for the references to import, or empty.
+    """
+
+    name: str
+    action: str
+    lookup: str = ""
+    path: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Experiment:
+    """A named callable, or an ordered list of steps; ``file::node`` is its pytest node."""
+
+    name: str
+    steps: tuple[Step, ...]
+    file: Path
+    node: str
+
+
+@dataclass(frozen=True, slots=True)
+class Binding:
+    """One parameter of one step with the name of its value, and the value in this process.
+
+    ``name`` is the variant's name, the literal's text or the seed's number.
+    """
+
+    step: str
+    parameter: str
+    kind: Kind
+    name: str = ""
+    tracked: bool = True
+    value: Any = field(default=None, compare=False, repr=False)  # any object a user may look up
+
+
+@dataclass(frozen=True, slots=True)
+class TrialSpec:
+    """An experiment with every parameter and the seed bound; one pytest item is one spec.
+
+    Attributes
+    ----------
+    id : str
+        What stands between the brackets of the node id.
+    key : str
+        The same without untracked parameters: the identity of the trial among its experiment's.
+    """
+
+    experiment: Experiment
+    bindings: tuple[Binding, ...]
+    seed: int | None
+    id: str
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class Argument:
+    """One argument of a job's step, as JSON knows it.
+
+    ``digest`` is the identity the value had in the parent process (empty if untracked);
+    ``source`` is the Python expression the trial's process evaluates to get the value.
+    """
+
+    parameter: str
+    kind: Kind
+    name: str
+    tracked: bool
+    digest: str
+    summary: str
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class JobStep:
+    """A step of a job; ``data`` names the parameter for the previous step's data.
+
+    ``data`` is ``*`` if it is passed by position, and empty for a first step.
+    ``data_optional`` says whether the step can be called without it.
+    """
+
+    name: str
+    action: str
+    lookup: str
+    data: str
+    data_optional: bool
+    arguments: tuple[Argument, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A trial spec as JSON: enough to run it in another process or machine without pytest."""
+
+    trial: str
+    experiment: str
+    key: str
+    iteration: int
+    draft: bool
+    seed: int
+    hypothesis: str
+    description: str
+    root: str
+    cwd: str
+    sys_path: tuple[str, ...]
+    globals: tuple[str, ...]
+    timeout: float | None
+    command: str
+    steps: tuple[JobStep, ...]
+    schema: int = SCHEMA
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain builtins, ready for :func:`json.dumps`."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> Self:
+        """The job a dictionary from :meth:`to_json` stands for."""
+        steps = tuple(
+            JobStep(
+                **{
+                    **step,
+                    "arguments": tuple(
+                        Argument(**{**one, "kind": Kind(one["kind"])}) for one in step["arguments"]
+                    ),
+                }
+            )
+            for step in data["steps"]
+        )
+        return cls(
+            **{
+                **data,
+                "steps": steps,
+                "sys_path": tuple(data["sys_path"]),
+                "globals": tuple(data["globals"]),
+            }
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why a trial did not end well: the exception's type and message, and the user's frames."""
+
+    type: str
+    message: str
+    traceback: str = ""
+    cell: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a job left behind; without it the process died.
+
+    Attributes
+    ----------
+    metrics : dict
+        Flat names to numbers or short texts, ``main`` first.
+    environment : dict
+        What :mod:`pytest_mitosis.run.environment` collected in the trial's process.
+    notes : tuple of str
+        Sentences worth a warning: a mutated parameter, pickled parts of a result.
+    duration_s, cpu_s : float
+        Wall and processor time in seconds; ``peak_memory`` in bytes.
+    """
+
+    status: Status
+    started: str
+    finished: str
+    duration_s: float
+    cpu_s: float | None = None
+    peak_memory: int | None = None
+    metrics: dict[str, float | int | bool | str] = field(default_factory=dict)
+    results: tuple[str, ...] = ()
+    environment: dict[str, Any] = field(default_factory=dict)
+    code: dict[str, Any] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    failure: Failure | None = None
+    unproven: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """One recorded run of a spec: its folder and the manifest found there."""
+
+    folder: Path
+    manifest: dict[str, Any]
+
+    @property
+    def id(self) -> str:
+        """The random id of eight characters."""
+        return str(self.manifest["id"])
+
+    @property
+    def status(self) -> Status:
+        """The recorded status."""
+        return Status(self.manifest["status"])
 
 
 class MitosisError(Exception):
