@@ -1,0 +1,141 @@
+"""Where installed distributions came from, read from the folders that pip leaves behind.
+
+Must not know repositories beyond finding their root. Used in any process; ``importlib.metadata``
+would take a hundred times as long.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote, urlsplit, urlunsplit
+
+from pytest_mitosis.identity.location import find_root
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+
+@dataclass(frozen=True)
+class Installed:
+    """One installed distribution: name as written, version, and its PEP 610 record if any."""
+
+    name: str
+    version: str
+    folder: Path
+    origin: dict[str, Any] | None = None
+
+    @property
+    def editable_path(self) -> Path | None:
+        """The source folder of an editable install (PEP 610 ``dir_info.editable``)."""
+        origin = self.origin or {}
+        if not origin.get("dir_info", {}).get("editable"):
+            return None
+        parts = urlsplit(str(origin.get("url", "")))
+        return Path(unquote(parts.path)) if parts.scheme == "file" else None
+
+
+def installed(search: Sequence[str] | None = None) -> Iterator[Installed]:
+    """Yield every distribution on `search` (else ``sys.path``), the importable one of a name."""
+    seen: set[str] = set()
+    for place in dict.fromkeys(sys.path if search is None else search):
+        try:
+            names = sorted(os.listdir(place or "."))  # noqa: PTH208  ten times faster
+        except OSError:
+            continue
+        for entry in names:
+            found = _from_folder(place or ".", entry)
+            if found is not None and (key := normalized(found.name)) not in seen:
+                seen.add(key)
+                yield found
+
+
+def _from_folder(place: str, entry: str) -> Installed | None:
+    stem, dot, kind = entry.rpartition(".")
+    if not dot or kind not in ("dist-info", "egg-info", "egg-link"):
+        return None
+    name, _, version = stem.partition("-")
+    folder = Path(place, entry)
+    if kind == "egg-link":
+        # `setup.py develop`, before PEP 660; its first line is the source folder.
+        source = _first_line(folder)
+        origin = {"url": Path(source).as_uri(), "dir_info": {"editable": True}}
+        return Installed(name, version, folder, origin) if source.startswith("/") else None
+    if kind == "egg-info" or not version:
+        version = (version or _metadata_version(folder)).partition("-py")[0]
+        return Installed(name, version, folder)
+    return Installed(name, version, folder, _direct_url(os.path.join(place, entry)))  # noqa: PTH118
+
+
+def _direct_url(folder: str) -> dict[str, Any] | None:
+    try:
+        with open(folder + "/direct_url.json", "rb") as stream:  # noqa: PTH123  hundreds of them
+            record = json.load(stream)
+    except (OSError, ValueError):
+        return None
+    return record if isinstance(record, dict) else None
+
+
+def _first_line(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8", errors="replace").partition("\n")[0].strip()
+    except OSError:
+        return ""
+
+
+def _metadata_version(folder: Path) -> str:
+    for name in ("METADATA", "PKG-INFO"):
+        try:
+            text = (folder / name if folder.is_dir() else folder).read_text("utf-8", "replace")
+        except OSError:
+            continue
+        for line in text.partition("\n\n")[0].splitlines():
+            if line.startswith("Version:"):
+                return line.partition(":")[2].strip()
+    return ""
+
+
+def normalized(name: str) -> str:
+    """Return a distribution's name as PEP 503 compares it."""
+    text = name.lower().replace("_", "-").replace(".", "-")
+    while "--" in text:
+        text = text.replace("--", "-")
+    return text
+
+
+def editable_repositories(besides: Sequence[Path] = ()) -> tuple[Path, ...]:
+    """Return the roots of other repositories whose code runs through editable installs.
+
+    Left out are those in `besides` (the project itself) and the repository of this package: it
+    runs experiments, it is no part of them.
+    """
+    known = {os.path.realpath(path) for path in besides}
+    if (own := find_root(Path(__file__))) is not None:
+        known.add(os.path.realpath(own))
+    roots: list[Path] = []
+    for distribution in installed():
+        source = distribution.editable_path
+        root = find_root(source) if source is not None else None
+        if root is not None and os.path.realpath(root) not in known:
+            known.add(os.path.realpath(root))
+            roots.append(root)
+    return tuple(roots)
+
+
+def strip_credentials(url: str) -> str:
+    """Return an address without user, password or query: those hold tokens.
+
+    The user of an ssh address stays (``git@host``): without it nobody can fetch, and it opens
+    nothing. ``${TOKEN}`` placeholders of PEP 610 go as well.
+    """
+    if "://" not in url:
+        return url
+    parts = urlsplit(url)
+    userinfo, at, host = parts.netloc.rpartition("@")
+    user = userinfo.partition(":")[0]
+    keeps_user = at and user and parts.scheme.endswith("ssh")
+    return urlunsplit((parts.scheme, f"{user}@{host}" if keeps_user else host, parts.path, "", ""))
