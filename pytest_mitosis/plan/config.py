@@ -1,0 +1,212 @@
+"""``[tool.mitosis]`` of ``pyproject.toml``, read and checked once into a frozen ``Project``.
+
+Knows where the project begins and what its table says. Imports nothing of the user's.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from pytest_mitosis.model import PlanError
+from pytest_mitosis.plan.names import require_safe, say_what_exists
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+TABLE = "[tool.mitosis]"
+KNOWN_KEYS = (
+    "steps",
+    "experiments",
+    "trials-folder",
+    "clean-ignore",
+    "locks",
+    "cwd",
+    "timeout",
+    "strict-code",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Project:
+    """Where a project's experiments, settings and trials are.
+
+    Attributes
+    ----------
+    root : Path
+        The git repository's top folder; without a repository, the folder of the configuration.
+    home : Path
+        The folder of ``config_file``, put on ``sys.path`` for the references in it.
+    config_file : Path or None
+        The ``pyproject.toml`` in force, if there is one.
+    steps : mapping
+        Name to ``(callable reference, lookup reference)``.
+    experiments : mapping
+        Name to step names.
+    timeout : float or None
+        Seconds a trial may take.
+    """
+
+    root: Path
+    home: Path
+    config_file: Path | None
+    is_repository: bool
+    trials_folder: Path
+    locks_folder: Path
+    steps: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    experiments: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    clean_ignore: tuple[str, ...] = ()
+    cwd: str = "trial"
+    timeout: float | None = None
+    strict_code: bool = False
+
+
+def read_project(start: Path, trials_folder: str | None = None) -> Project:
+    """Read the project that ``start`` lies in.
+
+    The nearest ``pyproject.toml`` with a ``[tool.mitosis]`` table counts, from ``start`` up to the
+    root of the git repository. ``trials_folder`` overrides the table's (relative to ``start``).
+
+    Raises
+    ------
+    PlanError
+        If the file is no TOML or the table is malformed.
+    """
+    repository = find_repository(start)
+    config_file, table = _find_table(start, repository)
+    home = config_file.parent if config_file else (repository or start)
+    root = repository or home
+    where = f"{config_file.name if config_file else 'pyproject.toml'} {TABLE}"
+    _check_keys(table, where)
+    store = root / _text(table, "trials-folder", "trials", where)
+    if trials_folder:
+        store = start / trials_folder
+    locks = _text(table, "locks", "", where)
+    return Project(
+        root=root,
+        home=home,
+        config_file=config_file,
+        is_repository=repository is not None,
+        trials_folder=store.resolve(),
+        locks_folder=(root / locks).resolve() if locks else store.resolve() / "locks",
+        steps=_steps(table, where),
+        experiments=_experiments(table, where),
+        clean_ignore=_texts(table.get("clean-ignore", []), f"{where} clean-ignore"),
+        cwd=_choice(table, "cwd", ("trial", "root"), where),
+        timeout=_seconds(table, where),
+        strict_code=_flag(table, "strict-code", where),
+    )
+
+
+def find_repository(start: Path) -> Path | None:
+    """The nearest folder at or above ``start`` with a ``.git`` entry; git itself is not asked."""
+    for folder in (start, *start.parents):
+        if (folder / ".git").exists():
+            return folder
+    return None
+
+
+def _find_table(start: Path, repository: Path | None) -> tuple[Path | None, dict[str, Any]]:
+    nearest = None
+    for folder in (start, *start.parents):
+        file = folder / "pyproject.toml"
+        if file.is_file():
+            nearest = nearest or file
+            table = _read_toml(file).get("tool", {}).get("mitosis")
+            if table is not None:
+                if not isinstance(table, dict):
+                    raise PlanError(f"{file}: {TABLE} is malformed: it has to be a table")
+                return file, table
+        if folder == repository:
+            break
+    return nearest, {}
+
+
+def _read_toml(file: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(file.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise PlanError(f"{file} is not valid TOML: {error}") from None
+    except OSError as error:
+        raise PlanError(f"{file} cannot be read: {error.strerror}") from None
+
+
+def _check_keys(table: Mapping[str, Any], where: str) -> None:
+    for key in table:
+        if key not in KNOWN_KEYS:
+            raise PlanError(
+                f"{where} has an unknown key {key!r}; {say_what_exists(key, KNOWN_KEYS)}"
+            )
+
+
+def _steps(table: Mapping[str, Any], where: str) -> dict[str, tuple[str, str]]:
+    steps = {}
+    for name, entry in _table(table, "steps", where).items():
+        require_safe(name, f"a step in {where}")
+        if not (isinstance(entry, list) and len(entry) == 2 and all(_is_text(x) for x in entry)):
+            raise PlanError(
+                f"{where} steps is malformed: {name} = {entry!r} has to be "
+                '["package.module:callable", "package.module:lookup_dictionary"]'
+            )
+        steps[name] = (entry[0], entry[1])
+    return steps
+
+
+def _experiments(table: Mapping[str, Any], where: str) -> dict[str, tuple[str, ...]]:
+    experiments = {}
+    for name, entry in _table(table, "experiments", where).items():
+        require_safe(name, f"an experiment in {where}")
+        steps = _texts(entry, f"{where} experiments: {name}")
+        if not steps:
+            raise PlanError(f"{where} experiments is malformed: {name} has no steps")
+        experiments[name] = steps
+    return experiments
+
+
+def _table(table: Mapping[str, Any], key: str, where: str) -> Mapping[str, Any]:
+    value = table.get(key, {})
+    if not isinstance(value, dict):
+        raise PlanError(f"{where} {key} is malformed: it has to be a table, not {value!r}")
+    return value
+
+
+def _text(table: Mapping[str, Any], key: str, default: str, where: str) -> str:
+    value = table.get(key, default)
+    if not isinstance(value, str):
+        raise PlanError(f"{where} {key} has to be a text, not {value!r}")
+    return value
+
+
+def _texts(value: object, where: str) -> tuple[str, ...]:
+    if not isinstance(value, list) or not all(_is_text(one) for one in value):
+        raise PlanError(f"{where} has to be a list of names, not {value!r}")
+    return tuple(value)
+
+
+def _choice(table: Mapping[str, Any], key: str, choices: tuple[str, ...], where: str) -> str:
+    value = _text(table, key, choices[0], where)
+    if value not in choices:
+        raise PlanError(f"{where} {key} is {value!r}; it can be {' or '.join(choices)}")
+    return value
+
+
+def _flag(table: Mapping[str, Any], key: str, where: str) -> bool:
+    value = table.get(key, False)
+    if not isinstance(value, bool):
+        raise PlanError(f"{where} {key} has to be true or false, not {value!r}")
+    return value
+
+
+def _seconds(table: Mapping[str, Any], where: str) -> float | None:
+    value = table.get("timeout")
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | float) or not value > 0:
+        raise PlanError(f"{where} timeout has to be a number of seconds above 0, not {value!r}")
+    return float(value)
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str) and bool(value)

@@ -1,0 +1,280 @@
+"""Turns references into callables, lookup dictionaries and signatures, in the parent process.
+
+This is the only place where the parent imports code of the user's. The trial's process imports
+it afresh; nothing loaded here is sent there.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import inspect
+import io
+import os
+import sys
+import traceback
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pytest_mitosis.model import Experiment, PlanError, Step
+from pytest_mitosis.plan.names import require_safe, say_what_exists
+
+RUNNER_FILLED = ("seed", "rng")
+DATA = "data"
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedStep:
+    """A step with its live objects.
+
+    Attributes
+    ----------
+    parameters : tuple of str
+        In signature order, without the one that takes the previous step's data.
+    defaults : mapping
+        Parameter to default.
+    takes_any : bool
+        Whether the callable has ``**kwargs``.
+    data : str
+        The parameter for the previous step's data, ``*`` for by position, empty for none.
+    mark_lookup : bool
+        Whether the lookup dictionary was given by ``@pytest.mark.experiment(lookup=…)``.
+    """
+
+    step: Step
+    action: Callable[..., Any]
+    lookup: Mapping[str, Mapping[str, Any]]
+    parameters: tuple[str, ...]
+    defaults: Mapping[str, Any] = field(default_factory=dict)
+    takes_any: bool = False
+    data: str = ""
+    data_optional: bool = False
+    mark_lookup: bool = False
+
+    @property
+    def name(self) -> str:
+        """The step's name."""
+        return self.step.name
+
+    def accepts(self, parameter: str) -> bool:
+        """Whether the callable can be given ``parameter`` by keyword."""
+        return parameter in self.parameters or (self.takes_any and parameter != self.data)
+
+    def variants(self, parameter: str) -> Mapping[str, Any]:
+        """The variants of ``parameter`` (empty without an entry in the lookup dictionary).
+
+        Raises
+        ------
+        PlanError
+            If the entry is no mapping.
+        """
+        try:
+            entry = self.lookup[parameter]
+        except KeyError:
+            return {}
+        if not isinstance(entry, Mapping):
+            raise PlanError(
+                f"{self.name}.{parameter}: its entry in the lookup dictionary has to be a mapping "
+                f"of variant names to values, not {type(entry).__name__}"
+            )
+        return entry
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedExperiment:
+    """An experiment with its steps loaded, its marks, hypothesis, description and time-out."""
+
+    experiment: Experiment
+    steps: tuple[LoadedStep, ...]
+    hypothesis: str = ""
+    description: str = ""
+    timeout: float | None = None
+
+    @property
+    def name(self) -> str:
+        """The experiment's name."""
+        return self.experiment.name
+
+
+def load_experiment(experiment: Experiment) -> LoadedExperiment:
+    """Import the steps of ``experiment`` and read their signatures and lookup dictionaries.
+
+    Raises
+    ------
+    PlanError
+        If a reference does not import or is not what it should be; carries their traceback.
+    """
+    steps = tuple(
+        _load_step(step, takes_data=index > 0) for index, step in enumerate(experiment.steps)
+    )
+    facts: dict[str, Any] = {}
+    for step in steps:
+        facts |= _mark_facts(step.action)
+    last = steps[-1].action
+    return LoadedExperiment(
+        experiment,
+        steps,
+        str(facts.get("hypothesis") or ""),
+        inspect.cleandoc(last.__doc__) if isinstance(last.__doc__, str) else "",
+        _seconds(facts.get("timeout"), experiment.name),
+    )
+
+
+def resolve(reference: str, path: str, what: str) -> Any:  # Any: whatever the user's module holds
+    """The object that ``package.module:attribute.attribute`` names.
+
+    Raises
+    ------
+    PlanError
+        If the module does not import or has no such attribute.
+    """
+    module_name, _, qualname = reference.partition(":")
+    if not qualname or not module_name:
+        raise PlanError(f"{what} is {reference!r}; it has to be package.module:name")
+    found: Any = _import(module_name, path, what)
+    for attribute in qualname.split("."):
+        try:
+            found = getattr(found, attribute)
+        except AttributeError:
+            exists = [n for n in dir(found) if not n.startswith("_")]
+            raise PlanError(
+                f"{what}: {reference} does not exist: no {attribute!r} in "
+                f"{getattr(found, '__name__', type(found).__name__)}; "
+                f"{say_what_exists(attribute, exists)}"
+            ) from None
+    return found
+
+
+def _import(name: str, path: str, what: str) -> Any:  # Any: modules have any attributes
+    if path and path not in sys.path:
+        sys.path.insert(0, path)
+        importlib.invalidate_caches()
+    printed = io.StringIO()
+    try:
+        with contextlib.redirect_stdout(printed):
+            module = importlib.import_module(name)
+    except (Exception, SystemExit) as error:
+        raise PlanError(
+            f"{what}: {name} does not import: {type(error).__name__}: {error}{_their_frames(error)}"
+        ) from None
+    _require_same_file(module, name, path, what)
+    return module
+
+
+def _require_same_file(module: Any, name: str, path: str, what: str) -> None:
+    """Two ``exp_fit.py`` in different folders are one module name: never run the other one."""
+    expected = Path(path, *name.split(".")).with_suffix(".py")
+    actual = getattr(module, "__file__", None)
+    if path and actual and expected.is_file() and Path(actual).resolve() != expected.resolve():
+        raise PlanError(
+            f"{what}: {name} was imported from {actual}, not from {expected}; two files have the "
+            "same module name: rename one, or put an __init__.py beside each"
+        )
+
+
+def _their_frames(error: BaseException) -> str:
+    """The traceback without importlib's frames and ours; empty if nothing of theirs ran."""
+    ours = str(Path(__file__).parent.parent)
+    frames = [
+        frame
+        for frame in traceback.extract_tb(error.__traceback__)
+        if not frame.filename.startswith(("<frozen", ours))
+        and f"{os.sep}importlib{os.sep}" not in frame.filename
+    ]
+    if not frames:
+        return ""
+    return "\n" + "".join(traceback.format_list(frames)).rstrip()
+
+
+def _load_step(step: Step, *, takes_data: bool) -> LoadedStep:
+    what = f"the step {step.name}"
+    action = resolve(step.action, step.path, what)
+    if not callable(action):
+        raise PlanError(f"{what}: {step.action} is a {type(action).__name__}, not a callable")
+    if inspect.iscoroutinefunction(action) or inspect.isgeneratorfunction(action):
+        raise PlanError(f"{what}: {step.action} has to be a plain function that returns a dict")
+    facts = _mark_facts(action)
+    lookup = facts["lookup"] if "lookup" in facts else _load_lookup(step, what)
+    if not isinstance(lookup, Mapping):
+        raise PlanError(
+            f"{what}: its lookup dictionary has to map parameters to variants; "
+            f"{step.lookup or 'lookup='} is a {type(lookup).__name__}"
+        )
+    return _with_signature(step, action, lookup, takes_data, mark_lookup="lookup" in facts)
+
+
+def _load_lookup(step: Step, what: str) -> Any:
+    return resolve(step.lookup, step.path, what) if step.lookup else {}
+
+
+def _with_signature(
+    step: Step,
+    action: Callable[..., Any],
+    lookup: Mapping[str, Any],
+    takes_data: bool,
+    *,
+    mark_lookup: bool,
+) -> LoadedStep:
+    try:
+        signature = inspect.signature(action)
+    except (ValueError, TypeError):  # builtins without a text signature take what they take
+        return LoadedStep(step, action, lookup, (), takes_any=True, data="*" if takes_data else "")
+    named = [
+        p for p in signature.parameters.values() if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)
+    ]
+    kinds = {p.kind for p in signature.parameters.values()}
+    for parameter in named:
+        require_safe(parameter.name, f"a parameter of {step.name}")
+    data = _data_parameter(step, named, kinds) if takes_data else ""
+    return LoadedStep(
+        step=step,
+        action=action,
+        lookup=lookup,
+        parameters=tuple(p.name for p in named if p.name != data),
+        defaults={p.name: p.default for p in named if p.default is not p.empty},
+        takes_any=inspect.Parameter.VAR_KEYWORD in kinds,
+        data=data,
+        data_optional=data == "*"
+        or any(p.name == data and p.default is not p.empty for p in named),
+        mark_lookup=mark_lookup,
+    )
+
+
+def _data_parameter(
+    step: Step, named: list[inspect.Parameter], kinds: set[inspect._ParameterKind]
+) -> str:
+    if any(p.name == DATA for p in named):
+        return DATA
+    first = next((p for p in named if p.kind is not p.KEYWORD_ONLY), None)
+    if first is not None:
+        return first.name
+    if inspect.Parameter.VAR_POSITIONAL in kinds:
+        return "*"
+    if inspect.Parameter.VAR_KEYWORD in kinds:
+        return DATA
+    raise PlanError(
+        f"the step {step.name} takes nothing from the step before it; "
+        f"give {step.action} a parameter 'data'"
+    )
+
+
+def _mark_facts(action: Callable[..., Any]) -> dict[str, Any]:
+    """Keyword arguments of ``@pytest.mark.experiment``, the closest to the function winning."""
+    facts: dict[str, Any] = {}
+    marks = getattr(action, "pytestmark", ())
+    for mark in marks if isinstance(marks, list | tuple) else [marks]:
+        if getattr(mark, "name", "") == "experiment":
+            facts = {**mark.kwargs, **facts}
+    return facts
+
+
+def _seconds(value: object, experiment: str) -> float | None:
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | float) or not value > 0:
+        raise PlanError(
+            f"{experiment}: timeout has to be a number of seconds above 0, not {value!r}"
+        )
+    return float(value)

@@ -1,0 +1,129 @@
+"""Writing and reading the store's JSON files so that no reader ever sees half of one."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import json
+import math
+import os
+import secrets
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from pytest_mitosis.model import StoreError
+
+
+def write_json(path: Path, data: dict[str, Any]) -> None:
+    """Replace ``path`` with ``data`` as JSON: written beside, synced, then renamed."""
+    write_bytes(path, dump(data).encode("utf-8"))
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Replace ``path`` with ``content`` in one step."""
+    beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    try:
+        with beside.open("xb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(beside, path)  # noqa: PTH105  the atomic one, by its name
+    except OSError:
+        beside.unlink(missing_ok=True)
+        raise
+
+
+def create_json(path: Path, data: dict[str, Any]) -> bool:
+    """Create ``path`` with ``data`` unless it exists; of two writers one gets ``True``.
+
+    A hard link makes the complete file appear at once and fails if the name is taken, also on
+    shared folders; where links are not to be had, exclusive creation does the same for the name.
+    """
+    beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    write_bytes(beside, dump(data).encode("utf-8"))
+    try:
+        os.link(beside, path)
+    except FileExistsError:
+        return False
+    except OSError as error:
+        if error.errno not in {errno.EPERM, errno.EOPNOTSUPP, errno.EMLINK, errno.ENOSYS}:
+            raise
+        return _create_exclusively(path, beside.read_bytes())
+    finally:
+        beside.unlink(missing_ok=True)
+    return True
+
+
+def _create_exclusively(path: Path, content: bytes) -> bool:
+    try:
+        with path.open("xb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+    except FileExistsError:
+        return False
+    return True
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """The JSON object in ``path``.
+
+    Raises
+    ------
+    StoreError
+        If it cannot be read or is no JSON object.
+    """
+    try:
+        data = json.loads(path.read_bytes(), object_hook=_revive)
+    except OSError as error:
+        raise StoreError(f"{path} cannot be read: {error.strerror}") from None
+    except ValueError as error:
+        raise StoreError(f"{path} is no valid JSON: {error}") from None
+    if not isinstance(data, dict):
+        raise StoreError(f"{path} is no JSON object")
+    return data
+
+
+def dump(data: object) -> str:
+    """Strict JSON; floats that JSON lacks become ``{"float": "nan"}``."""
+    return json.dumps(_plain(data), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, float) and not math.isfinite(value):
+        return {"float": repr(value)}
+    if isinstance(value, str):
+        # A lone surrogate (from a file name, say) is no valid UTF-8.
+        return value.encode("utf-8", "backslashreplace").decode("utf-8")
+    if isinstance(value, dict):
+        return {str(_plain(str(key))): _plain(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(one) for one in value]
+    return value
+
+
+def _revive(data: dict[str, Any]) -> object:
+    if data.keys() == {"float"} and data["float"] in {"nan", "inf", "-inf"}:
+        return float(data["float"])
+    return data
+
+
+@contextlib.contextmanager
+def store_errors(store: Path) -> Iterator[None]:
+    """Turn what the operating system says of the trials folder into one sentence.
+
+    Raises
+    ------
+    StoreError
+        If the folder cannot be written: permissions, a full or a read-only disk.
+    """
+    try:
+        yield
+    except OSError as error:
+        reason = error.strerror or str(error)
+        place = error.filename or store
+        raise StoreError(
+            f"the trials folder {store} cannot be written: {reason} ({place}); "
+            "free space or permissions, or give another with --trials-folder"
+        ) from error

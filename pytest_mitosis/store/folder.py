@@ -1,0 +1,270 @@
+"""The trials folder: where a trial's folder is, how it is claimed, how its manifest is written.
+
+The folder is the truth; there is no database. ``experiment/spec/iteration-id/trial.json``.
+"""
+
+from __future__ import annotations
+
+import getpass
+import hashlib
+import os
+import re
+import secrets
+import socket
+import string
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from pytest_mitosis.model import SCHEMA, Job, Outcome, Status, StoreError, Trial
+from pytest_mitosis.store.files import create_json, read_json, write_bytes, write_json
+
+MANIFEST = "trial.json"
+JOB = "job.json"
+HEARTBEAT = ".heartbeat"
+DRAFTS = "drafts"
+RESERVED = {DRAFTS, "locks", "environments", "_site"}
+HEARTBEAT_SECONDS = 5.0
+LOST_AFTER_SECONDS = 60.0
+
+_ID_LETTERS = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford's: none looks like another
+_IN_FOLDER_NAMES = "".join(c for c in string.printable if c.isprintable() and c not in '/\\:*?"<>|')
+_LONGEST_NAME = 120
+_CLAIMS = ".iterations"
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A folder that belongs to one trial from now on."""
+
+    folder: Path
+    id: str
+    iteration: int
+
+
+def new_id() -> str:
+    """Eight random characters; one million trials share one with a chance of 0.4 in a million."""
+    return "".join(secrets.choice(_ID_LETTERS) for _ in range(8))
+
+
+def folder_name(text: str) -> str:
+    """``text`` as the name of a folder, shortened with a digest if it is over-long."""
+    name = quote(text, safe=_IN_FOLDER_NAMES)
+    if len(name) <= _LONGEST_NAME:
+        return name
+    digest = hashlib.sha256(text.encode()).hexdigest()[:12]
+    return f"{name[: _LONGEST_NAME - 13]}~{digest}"
+
+
+def spec_folder(store: Path, experiment: str, key: str, *, draft: bool) -> Path:
+    """The folder that holds all iterations of one trial spec."""
+    name = folder_name(experiment)
+    top = store / DRAFTS if draft else store
+    return top / (f"{name}~" if name in RESERVED else name) / folder_name(key)
+
+
+def claim(store: Path, experiment: str, key: str, *, draft: bool) -> Claim:
+    """Make the folder of a new trial with the next free iteration; drafts all have iteration 0.
+
+    Of several processes that claim at once each gets a number of its own.
+    """
+    folder = spec_folder(store, experiment, key, draft=draft)
+    folder.mkdir(parents=True, exist_ok=True)
+    trial_id = new_id()
+    iteration = 0 if draft else _next_iteration(folder, trial_id)
+    own = folder / f"{iteration}-{trial_id}"
+    own.mkdir()
+    return Claim(own, trial_id, iteration)
+
+
+def _next_iteration(folder: Path, trial_id: str) -> int:
+    claims = folder / _CLAIMS
+    claims.mkdir(exist_ok=True)
+    taken = [int(m[1]) for n in os.listdir(folder) if (m := re.match(r"(\d+)-", n))]
+    taken += [int(name) for name in os.listdir(claims) if name.isdecimal()]
+    number = max(taken, default=0) + 1
+    while not create_json(claims / str(number), {"id": trial_id}):
+        number += 1
+    return number
+
+
+def manifest_of(job: Job, folder: Path, provenance: dict[str, Any]) -> dict[str, Any]:
+    """The manifest of a trial that starts now."""
+    return {
+        "schema": SCHEMA,
+        "id": job.trial,
+        "experiment": job.experiment,
+        "spec": job.key,
+        "iteration": job.iteration,
+        "status": Status.RUNNING.value,
+        "draft": job.draft,
+        "hypothesis": job.hypothesis,
+        "seed": job.seed,
+        "steps": [{"name": s.name, "action": s.action, "lookup": s.lookup} for s in job.steps],
+        "parameters": [
+            {
+                "step": step.name,
+                "name": argument.parameter,
+                "kind": argument.kind.value,
+                "variant": argument.name,
+                "value": argument.summary,
+                "digest": argument.digest,
+                "tracked": argument.tracked,
+            }
+            for step in job.steps
+            for argument in step.arguments
+        ],
+        **provenance,
+        "started": now(),
+        "host": socket.gethostname(),
+        "user": user_name(),
+        "pid": os.getpid(),
+        "command": job.command,
+    }
+
+
+def finish(folder: Path, outcome: Outcome, environment: str) -> Trial:
+    """Write the final manifest: what the outcome says, and the checksum of every artifact."""
+    manifest = read_json(folder / MANIFEST)
+    failure = asdict(outcome.failure) if outcome.failure else None
+    manifest |= {
+        "status": outcome.status.value,
+        "started": outcome.started,
+        "finished": outcome.finished,
+        "duration_s": outcome.duration_s,
+        "cpu_s": outcome.cpu_s,
+        "peak_memory_bytes": outcome.peak_memory,
+        "environment": environment,
+        "metrics": outcome.metrics,
+        "notes": list(outcome.notes),
+        **({"code": outcome.code} if outcome.code else {}),
+        **({"failure": failure} if failure else {}),
+        "artifacts": artifacts(folder),
+    }
+    write_json(folder / MANIFEST, manifest)
+    (folder / HEARTBEAT).unlink(missing_ok=True)
+    return Trial(folder, manifest)
+
+
+def artifacts(folder: Path) -> dict[str, dict[str, Any]]:
+    """Size and sha256 of every file of a trial, by its path in the folder."""
+    found = {}
+    for path in sorted(folder.rglob("*")):
+        name = path.relative_to(folder).as_posix()
+        if path.is_symlink() or not path.is_file() or name in {MANIFEST, HEARTBEAT}:
+            continue
+        with path.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        found[name] = {"bytes": path.stat().st_size, "sha256": digest}
+    return found
+
+
+def save_environment(store: Path, record: dict[str, Any], digest: str, requirements: str) -> None:
+    """Keep an environment once for all trials that had it."""
+    folder = store / "environments" / digest
+    if (folder / "environment.json").exists():
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    write_bytes(folder / "requirements.txt", requirements.encode("utf-8"))
+    write_json(folder / "environment.json", {"schema": SCHEMA, **record})
+
+
+def read_trial(folder: Path) -> Trial:
+    """The trial recorded in ``folder``; a ``running`` one without a living process is ``lost``.
+
+    Raises
+    ------
+    StoreError
+        If its manifest cannot be read.
+    """
+    manifest = read_json(folder / MANIFEST)
+    if not {"id", "experiment", "status"} <= manifest.keys():
+        raise StoreError(f"{folder / MANIFEST} is no manifest of a trial")
+    if manifest["status"] == Status.RUNNING and _is_lost(folder, manifest):
+        manifest["status"] = Status.LOST.value
+    return Trial(folder, manifest)
+
+
+def iterate_trials(store: Path, *, drafts: bool = False) -> Iterator[Trial]:
+    """All readable trials of a store, drafts too if asked for, in no particular order."""
+    for folder in iterate_folders(store, drafts=drafts):
+        try:
+            yield read_trial(folder)
+        except StoreError:
+            continue  # claimed this moment, or half a trial: not a trial yet
+
+
+def iterate_folders(store: Path, *, drafts: bool = False) -> Iterator[Path]:
+    """Folders of trials, found by their names alone."""
+    tops = [store] + ([store / DRAFTS] if drafts else [])
+    for top in tops:
+        for experiment in _folders(top):
+            if top == store and experiment.name in RESERVED:
+                continue
+            for spec in _folders(experiment):
+                yield from (one for one in _folders(spec) if re.match(r"\d+-[0-9a-z]{8}$", one.name))
+
+
+def find_trial(store: Path, prefix: str) -> Trial:
+    """The trial whose id begins with ``prefix``, drafts included.
+
+    Raises
+    ------
+    StoreError
+        If there is none, or more than one.
+    """
+    folders = [
+        folder
+        for folder in iterate_folders(store, drafts=True)
+        if prefix and folder.name.partition("-")[2].startswith(prefix)
+    ]
+    if not folders:
+        raise StoreError(f"no trial in {store} has an id that begins with {prefix!r}")
+    if len(folders) > 1:
+        names = ", ".join(sorted(folder.name.partition("-")[2] for folder in folders)[:5])
+        raise StoreError(f"{prefix!r} begins the ids of {len(folders)} trials: {names}; write more")
+    return read_trial(folders[0])
+
+
+def now() -> str:
+    """The time as ISO 8601 in UTC, to the millisecond."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds")
+
+
+def user_name() -> str:
+    """Who runs this, as the operating system says."""
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):  # a container without an entry for the user id
+        return str(os.getuid()) if hasattr(os, "getuid") else ""
+
+
+def _is_lost(folder: Path, manifest: dict[str, Any]) -> bool:
+    if manifest.get("host") == socket.gethostname() and _is_gone(int(manifest.get("pid", 0))):
+        return True
+    try:
+        beat = (folder / HEARTBEAT).stat().st_mtime
+    except OSError:
+        beat = (folder / MANIFEST).stat().st_mtime
+    return datetime.now(UTC).timestamp() - beat > LOST_AFTER_SECONDS
+
+
+def _is_gone(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return True
+    except OSError:
+        return False
+    return False
+
+
+def _folders(parent: Path) -> list[Path]:
+    try:
+        with os.scandir(parent) as entries:
+            return [Path(e.path) for e in entries if e.is_dir() and not e.name.startswith(".")]
+    except OSError:
+        return []
