@@ -17,7 +17,7 @@ from urllib.parse import unquote, urlsplit, urlunsplit
 from pytest_mitosis.identity.location import find_root
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
 
 @dataclass(frozen=True)
@@ -39,24 +39,30 @@ class Installed:
         return Path(unquote(parts.path)) if parts.scheme == "file" else None
 
 
-def installed(search: Sequence[str] | None = None) -> Iterator[Installed]:
-    """Yield every distribution on `search` (else ``sys.path``), the importable one of a name."""
-    seen: set[str] = set()
+def installed(search: Sequence[str] | None = None) -> tuple[Installed, ...]:
+    """Return every distribution on `search` (else ``sys.path``), of each name the first.
+
+    A project's own ``.egg-info`` in the current folder gives way to the record of its install.
+    """
+    found: dict[str, Installed] = {}
     for place in dict.fromkeys(sys.path if search is None else search):
         try:
             names = sorted(os.listdir(place or "."))  # noqa: PTH208  ten times faster
         except OSError:
             continue
         for entry in names:
-            found = _from_folder(place or ".", entry)
-            if found is not None and (key := normalized(found.name)) not in seen:
-                seen.add(key)
-                yield found
+            if (one := _from_folder(place or ".", entry)) is None:
+                continue
+            key = normalized(one.name)
+            if key not in found or (one.origin and found[key].folder.suffix == ".egg-info"):
+                found[key] = one
+    return tuple(found.values())
 
 
 def _from_folder(place: str, entry: str) -> Installed | None:
     stem, dot, kind = entry.rpartition(".")
-    if not dot or kind not in ("dist-info", "egg-info", "egg-link"):
+    # A name with `~` in front is what pip left of an interrupted upgrade.
+    if not dot or kind not in ("dist-info", "egg-info", "egg-link") or not stem[:1].isalnum():
         return None
     name, _, version = stem.partition("-")
     folder = Path(place, entry)
