@@ -107,8 +107,9 @@ class TrialSpec:
 class Argument:
     """One argument of a job's step, as JSON knows it.
 
-    ``digest`` is the identity the value had in the parent process (empty if untracked);
-    ``source`` is the Python expression the trial's process evaluates to get the value.
+    ``digest`` is the identity the value had in the parent process (empty if untracked).
+    ``source`` is Python: for a variant what follows the lookup dictionary's name, for a default
+    nothing, else the expression that gives the value.
     """
 
     parameter: str
@@ -192,7 +193,6 @@ class Failure:
     type: str
     message: str
     traceback: str = ""
-    cell: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,6 +205,8 @@ class Outcome:
         Flat names to numbers or short texts, ``main`` first.
     environment : dict
         What :mod:`pytest_mitosis.run.environment` collected in the trial's process.
+    unproven : dict
+        ``step.parameter`` to what the trial's process found in place of the parent's value.
     notes : tuple of str
         Sentences worth a warning: a mutated parameter, pickled parts of a result.
     duration_s, cpu_s : float
@@ -218,12 +220,11 @@ class Outcome:
     cpu_s: float | None = None
     peak_memory: int | None = None
     metrics: dict[str, float | int | bool | str] = field(default_factory=dict)
-    results: tuple[str, ...] = ()
     environment: dict[str, Any] = field(default_factory=dict)
     code: dict[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     failure: Failure | None = None
-    unproven: tuple[str, ...] = ()
+    unproven: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,1 @@
+"""Jobs to outcomes: the notebook of a trial, and the process of its own that runs it."""

@@ -1,0 +1,146 @@
+"""What happens in the trial's own process around the visible cells.
+
+Runs in the kernel, called by hidden requests between cells (:func:`call`); answers with a JSON
+file. Imports nothing numerical by itself and leaves no name in the notebook's namespace.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+import traceback
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+REPLY = ".reply.json"
+RESULTS = "results"
+
+
+def call(function: str, folder: str, arguments: dict[str, Any], namespace: dict[str, Any]) -> None:
+    """Run one of this module's steps and leave its answer in the trial's folder."""
+    steps: dict[str, Callable[..., dict[str, Any]]] = {
+        "begin": begin,
+        "survey": survey,
+        "prove": prove,
+        "keep": keep,
+        "explain": explain,
+        "finish": finish,
+    }
+    try:
+        reply = steps[function](Path(folder), namespace, **arguments)
+    except OSError as error:
+        reply = {"os_error": [error.errno, error.strerror or str(error), error.filename]}
+    except Exception as error:  # noqa: BLE001  whatever it is, the driver has to learn of it
+        reply = {"error": f"{type(error).__name__}: {error}", "traceback": traceback.format_exc()}
+    beside = Path(folder, f"{REPLY}.part")
+    beside.write_text(json.dumps(reply), encoding="utf-8")
+    beside.replace(Path(folder, REPLY))
+
+
+def begin(
+    folder: Path, namespace: dict[str, Any], *, debug: bool, sys_path: list[str]
+) -> dict[str, Any]:
+    """Send the root logger to ``log.txt`` and make the parent's import path hold here too."""
+    handler = logging.FileHandler(folder / "log.txt", encoding="utf-8")
+    handler.setFormatter(
+        logging.Formatter("%(asctime)s %(levelname)s %(name)s:%(lineno)d %(message)s")
+    )
+    root = logging.getLogger()
+    root.addHandler(handler)
+    root.setLevel(logging.DEBUG if debug else logging.INFO)
+    for noisy in ("asyncio", "matplotlib", "PIL", "IPKernelApp", "Comm", "parso", "traitlets"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
+    sys.path.extend(path for path in sys_path if path not in sys.path)
+    return {}
+
+
+def prove(
+    folder: Path, namespace: dict[str, Any], *, variable: str, digests: dict[str, str]
+) -> dict[str, Any]:
+    """Describe the arguments of a step here; tell which are not what the parent process saw.
+
+    Before a step runs this proves that a name means the same value in another process; after it
+    ran, that the experiment left its arguments alone.
+    """
+    from pytest_mitosis.identity import Undescribable, describe
+
+    differ: dict[str, Any] = {}
+    for parameter, digest in digests.items():
+        try:
+            description = describe(namespace[variable][parameter])
+        except (Undescribable, LookupError) as error:
+            differ[parameter] = {"error": str(error)}
+            continue
+        if description.digest != digest:
+            differ[parameter] = description.to_json()
+    return {"differ": differ}
+
+
+def survey(folder: Path, namespace: dict[str, Any]) -> dict[str, Any]:
+    """The environment as it is once the experiment's modules are imported."""
+    from pytest_mitosis.run.environment import collect_environment
+
+    environment = collect_environment()
+    return {"environment": {**environment.to_json(), "digest": environment.digest}}
+
+
+def keep(
+    folder: Path, namespace: dict[str, Any], *, step: str, variable: str, last: bool
+) -> dict[str, Any]:
+    """Save what a step returned as soon as it ends, and tell whether it returned what it owes.
+
+    A step owes a mapping, the last one with ``main``.
+    """
+    from pytest_mitosis.store.results import metrics_of, save_result
+
+    result = namespace[variable]
+    saved = save_result(result, folder / RESULTS, step)
+    notes = [f"{step}: {path} ({kind}) is kept as a pickle" for path, kind in saved.pickled]
+    notes += [
+        f"{step}: {path} ({kind}) could not be kept: {why}" for path, kind, why in saved.unsaved
+    ]
+    reply = {"notes": notes, "metrics": {}, "problem": "", "has_data": False}
+    if not isinstance(result, Mapping):
+        reply["problem"] = f"{step} returned {type(result).__name__}, not a dict with 'main'"
+        return reply
+    if last and "main" not in result:
+        keys = ", ".join(sorted(map(_safe_key, result))) or "nothing"
+        reply["problem"] = f"{step} returned a dict without 'main'; it has {keys}"
+    return {**reply, "metrics": metrics_of(result), "has_data": "data" in result}
+
+
+def explain(folder: Path, namespace: dict[str, Any]) -> dict[str, Any]:
+    """The last exception as Python prints it, without IPython's frames and the notebook's."""
+    error = getattr(sys, "last_value", None)
+    if error is None:
+        return {"frames": ""}
+    frames = [
+        frame
+        for frame in traceback.extract_tb(error.__traceback__)
+        if "IPython" not in Path(frame.filename).parts and "ipykernel" not in frame.filename
+    ]
+    told = traceback.TracebackException.from_exception(error)
+    lines = [*traceback.format_list(frames), *told.format_exception_only()]
+    return {"frames": "".join(lines).rstrip()}
+
+
+def finish(folder: Path, namespace: dict[str, Any]) -> dict[str, Any]:
+    """Processor seconds and peak memory in bytes of this process and its children."""
+    logging.shutdown()
+    try:
+        import resource
+    except ImportError:  # not on this platform
+        return {}
+    own = resource.getrusage(resource.RUSAGE_SELF)
+    children = resource.getrusage(resource.RUSAGE_CHILDREN)
+    unit = 1 if sys.platform == "darwin" else 1024
+    return {
+        "cpu_s": own.ru_utime + own.ru_stime + children.ru_utime + children.ru_stime,
+        "peak_memory": max(own.ru_maxrss, children.ru_maxrss) * unit,
+    }
+
+
+def _safe_key(key: object) -> str:
+    return repr(key) if isinstance(key, str | int | float) else type(key).__name__

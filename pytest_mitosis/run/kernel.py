@@ -1,0 +1,238 @@
+"""The default launcher: a Jupyter kernel of its own for each trial, driven by nbclient.
+
+Runs in the process that started the trial (pytest, or ``python -m pytest_mitosis.run``). Knows a
+job and a folder; knows neither pytest nor other trials.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import time
+import warnings
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import nbformat
+from nbclient.exceptions import CellExecutionError, DeadKernelError
+
+from pytest_mitosis.model import Failure, Job, Kind, Outcome, Status
+from pytest_mitosis.run import inside
+from pytest_mitosis.run.notebook import TrialNotebook, call_source
+from pytest_mitosis.run.outputs import TrialClient
+from pytest_mitosis.run.process import cancel_on_signals, explain_death, kernel_process
+from pytest_mitosis.store.folder import now
+
+FILES = "files"
+NOT_REPRODUCIBLE = "NotReproducible"
+_LONGEST_MESSAGE = 2000
+_ANSI = re.compile(r"\x1b\[[0-9;]*m")
+
+
+class TrialFailed(Exception):  # noqa: N818  not an error of ours: how a trial ended
+    """Ends the cells of a trial."""
+
+    def __init__(self, failure: Failure) -> None:
+        super().__init__(failure.message)
+        self.failure = failure
+
+
+@dataclass
+class KernelRun:
+    """One trial under way: its cells, the hidden requests between them, and what they told."""
+
+    job: Job
+    folder: Path
+    built: TrialNotebook
+    client: TrialClient
+    metrics: dict[str, Any] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+    unproven: dict[str, Any] = field(default_factory=dict)
+    survey: dict[str, Any] = field(default_factory=dict)
+    usage: dict[str, Any] = field(default_factory=dict)
+
+    async def execute(self) -> None:
+        """Run all cells.
+
+        Raises
+        ------
+        TrialFailed
+            If a cell raises, or a step does not return what it owes.
+        """
+        await self._ask("begin", debug=self.job.draft, sys_path=list(self.job.sys_path))
+        first_run = self.built.run_cells[0]
+        for index in range(first_run):
+            await self._cell(index)
+        self.survey = await self._ask("survey")
+        for index in range(len(self.job.steps)):
+            await self._prove(index)
+        has_data = True
+        for index in range(len(self.job.steps)):
+            has_data = await self._step(index, has_data=has_data)
+        await self._cell(len(self.built.notebook.cells) - 1)
+
+    async def finish(self) -> None:
+        """Have the process tell what it used."""
+        self.usage = await self._ask("finish")
+
+    async def _step(self, index: int, *, has_data: bool) -> bool:
+        step, place = self.job.steps[index], self.built.run_cells[index]
+        names, last = self.built.names[index], index == len(self.job.steps) - 1
+        self.client.step = step.name
+        if step.data and not has_data and step.data_optional:
+            source = call_source(self.built, self.job, index, with_data=False)
+            self.built.notebook.cells[place].source = source
+        await self._cell(place)
+        reply = await self._ask("keep", step=step.name, variable=names.result, last=last)
+        self.notes += reply["notes"]
+        self.metrics = reply["metrics"]
+        problem = reply["problem"]
+        following = None if last else self.job.steps[index + 1]
+        if not problem and following and not reply["has_data"] and not following.data_optional:
+            problem = f"{step.name} returned no 'data', which {following.name} takes"
+        if problem:
+            self._show_problem(place, problem)
+            raise TrialFailed(Failure("ResultError", problem))
+        for parameter in await self._differing(index):
+            self.notes.append(f"{step.name}.{parameter} was changed by the experiment as it ran")
+        return bool(reply["has_data"])
+
+    async def _cell(self, index: int) -> None:
+        cell = self.built.notebook.cells[index]
+        try:
+            await self.client.async_execute_cell(cell, index)
+        except CellExecutionError as error:
+            frames = (await self._ask("explain"))["frames"]
+            message = _ANSI.sub("", error.evalue)[:_LONGEST_MESSAGE]
+            raise TrialFailed(Failure(error.ename, message, frames)) from None
+        finally:
+            self.client.save()
+
+    async def _prove(self, index: int) -> None:
+        differing = await self._differing(index)
+        if differing:
+            step = self.job.steps[index].name
+            self.unproven = {f"{step}.{name}": found for name, found in differing.items()}
+            names = ", ".join(self.unproven)
+            words = f"{names}: its value is another one in another process"
+            raise TrialFailed(Failure(NOT_REPRODUCIBLE, words))
+
+    async def _differing(self, index: int) -> dict[str, Any]:
+        """Arguments whose description is not the parent's, with what is found instead."""
+        digests = {
+            one.parameter: one.digest
+            for one in self.job.steps[index].arguments
+            if one.digest and one.kind in {Kind.VARIANT, Kind.LITERAL}
+        }
+        if not digests:
+            return {}
+        variable = self.built.names[index].parameters
+        reply = await self._ask("prove", variable=variable, digests=digests)
+        found: dict[str, Any] = reply["differ"]
+        return found
+
+    def _show_problem(self, place: int, problem: str) -> None:
+        output = nbformat.v4.new_output(
+            "error", ename="ResultError", evalue=problem, traceback=[f"ResultError: {problem}"]
+        )
+        self.built.notebook.cells[place].outputs.append(output)
+        self.client.save()
+
+    async def _ask(self, function: str, **arguments: Any) -> dict[str, Any]:
+        """Run a function of :mod:`pytest_mitosis.run.inside` in the kernel, unseen."""
+        answer = self.folder / inside.REPLY
+        answer.unlink(missing_ok=True)
+        code = (
+            "__import__('pytest_mitosis.run.inside', fromlist=['call'])"
+            f".call({function!r}, {str(self.folder)!r}, {arguments!r}, globals())"
+        )
+        cells = self.built.notebook.cells
+        cells.append(nbformat.v4.new_code_cell(code))
+        try:
+            await self.client.async_execute_cell(cells[-1], len(cells) - 1, store_history=False)
+        except CellExecutionError as error:
+            words = f"the trial's process cannot work with pytest-mitosis: {error.evalue}"
+            raise TrialFailed(Failure(error.ename, words)) from None
+        finally:
+            cells.pop()
+        reply: dict[str, Any] = json.loads(answer.read_text(encoding="utf-8"))
+        answer.unlink()
+        if "os_error" in reply:
+            raise OSError(*reply["os_error"])
+        if "error" in reply:
+            raise TrialFailed(Failure("RuntimeError", reply["error"], reply["traceback"]))
+        return reply
+
+
+def run_in_kernel(job: Job, folder: Path, built: TrialNotebook) -> Outcome:
+    """Run ``job`` in a kernel and say what became of it; artifacts are in ``folder``.
+
+    A failing experiment is an outcome, not an exception. Ctrl-C and SIGTERM give the status
+    ``interrupted``; the caller decides whether to go on.
+
+    Raises
+    ------
+    OSError
+        If this or the trial's process could not write to ``folder`` (a full disk, say).
+    """
+    started, clock = now(), time.perf_counter()
+    (folder / FILES).mkdir(exist_ok=True)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the user's filters are for the user's code
+        status, failure, run = asyncio.run(_drive(job, folder, built))
+    duration = round(time.perf_counter() - clock, 6)
+    outcome = Outcome(status, started, now(), duration, failure=failure)
+    if run is None:
+        return outcome
+    return replace(
+        outcome,
+        metrics=run.metrics,
+        notes=tuple(run.notes),
+        unproven=run.unproven,
+        cpu_s=run.usage.get("cpu_s"),
+        peak_memory=run.usage.get("peak_memory"),
+        environment=run.survey.get("environment", {}),
+    )
+
+
+async def _drive(
+    job: Job, folder: Path, built: TrialNotebook
+) -> tuple[Status, Failure | None, KernelRun | None]:
+    task = asyncio.current_task()
+    assert task is not None
+    run, manager = None, None
+    timeout = asyncio.timeout(job.timeout)
+    try:
+        async with timeout:
+            with cancel_on_signals(task):
+                async with kernel_process(folder, job.cwd) as manager:
+                    client = TrialClient(built.notebook, folder, manager)
+                    run = KernelRun(job, folder, built, client)
+                    failure = await _run_to_end(run)
+                    return Status.CRASHED if failure else Status.DONE, failure, run
+    except (TimeoutError, asyncio.CancelledError, DeadKernelError, RuntimeError):
+        if timeout.expired():
+            words = f"the trial took longer than its time-out of {job.timeout:g} s"
+            return Status.TIMEOUT, Failure("Timeout", words), run
+        if task.cancelling():
+            return Status.INTERRUPTED, Failure("Interrupted", "stopped before it ended"), run
+        return Status.CRASHED, explain_death(manager, folder), run
+
+
+async def _run_to_end(run: KernelRun) -> Failure | None:
+    failure = None
+    try:
+        run.client.save()
+        await run.client.async_start_new_kernel_client()
+        try:
+            await run.execute()
+        except TrialFailed as end:
+            failure = end.failure
+        await run.finish()
+    finally:
+        if run.client.kc is not None:
+            run.client.kc.stop_channels()
+        run.client.close()
+    return failure

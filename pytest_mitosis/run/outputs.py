@@ -1,0 +1,91 @@
+"""What a trial's cells show, written to its folder as it comes.
+
+An nbclient client that keeps printed text in ``output.txt`` and figures as PNG files of their
+own while the cells run, so that a killed trial keeps them, and bounds what the notebook holds.
+"""
+
+from __future__ import annotations
+
+import base64
+from pathlib import Path
+from typing import IO, Any
+
+import nbformat
+from jupyter_client import AsyncKernelManager
+from nbclient import NotebookClient
+
+from pytest_mitosis.store.files import write_bytes
+
+NOTEBOOK = "notebook.ipynb"
+OUTPUT = "output.txt"
+FIGURES = "figures"
+STARTUP_SECONDS = 120
+STREAM_LIMIT = 200_000
+"""Characters of printed text one notebook cell keeps; ``output.txt`` keeps all of it."""
+
+
+class TrialClient(NotebookClient):  # type: ignore[misc]  # nbclient is not typed for mypy here
+    """Drives the cells of one trial's notebook."""
+
+    def __init__(self, notebook: Any, folder: Path, manager: AsyncKernelManager) -> None:
+        super().__init__(
+            notebook,
+            km=manager,
+            timeout=None,
+            iopub_timeout=30,
+            startup_timeout=STARTUP_SECONDS,
+            record_timing=False,
+            coalesce_streams=True,
+        )
+        self.folder = folder
+        self.step = "setup"
+        self._printed: IO[str] | None = None
+        self._kept: dict[int, int] = {}
+        self._figures: dict[str, int] = {}
+
+    def process_message(self, msg: dict[str, Any], cell: Any, cell_index: int) -> Any:
+        """Keep printed text and figures as files before nbclient sees the message."""
+        content = msg["content"]
+        if msg["msg_type"] == "stream":
+            self._print(content["text"])
+            content["text"] = self._bounded(content["text"], cell_index)
+            if not content["text"]:
+                return None
+        elif msg["msg_type"] in {"display_data", "execute_result"}:
+            self._keep_figure(content.get("data", {}).get("image/png"))
+        return super().process_message(msg, cell, cell_index)
+
+    def save(self) -> None:
+        """Write the notebook as it stands, in one step."""
+        text = nbformat.writes(self.nb)
+        write_bytes(self.folder / NOTEBOOK, text.encode("utf-8", "backslashreplace"))
+
+    def close(self) -> None:
+        """Close the file of printed text."""
+        if self._printed is not None:
+            self._printed.close()
+
+    def _print(self, text: str) -> None:
+        if self._printed is None:
+            self._printed = (self.folder / OUTPUT).open(
+                "a", encoding="utf-8", errors="backslashreplace"
+            )
+        self._printed.write(text)
+        self._printed.flush()
+
+    def _bounded(self, text: str, cell_index: int) -> str:
+        kept = self._kept.get(cell_index, 0)
+        self._kept[cell_index] = kept + len(text)
+        if kept >= STREAM_LIMIT:
+            return ""
+        if kept + len(text) <= STREAM_LIMIT:
+            return text
+        return f"{text[: STREAM_LIMIT - kept]}\n[cut here; all of it is in {OUTPUT}]\n"
+
+    def _keep_figure(self, png: str | None) -> None:
+        if not png:
+            return
+        number = self._figures[self.step] = self._figures.get(self.step, 0) + 1
+        folder = self.folder / FIGURES
+        folder.mkdir(exist_ok=True)
+        (folder / f"{self.step}-{number}.png").write_bytes(base64.b64decode(png))
