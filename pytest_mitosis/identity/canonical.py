@@ -1,0 +1,220 @@
+"""``describe``: which reader reads which type.
+
+Tables first, by exact type; then the names in the type's ancestry, so that a package is
+recognised without being imported. Must not know what the readers do.
+"""
+
+from __future__ import annotations
+
+import weakref
+from typing import TYPE_CHECKING, Any, Final
+
+from pytest_mitosis.identity import names
+from pytest_mitosis.identity.arrays import ARRAYS
+from pytest_mitosis.identity.containers import CONTAINERS
+from pytest_mitosis.identity.description import Description, Leaf
+from pytest_mitosis.identity.files import FILES
+from pytest_mitosis.identity.frames import FRAMES
+from pytest_mitosis.identity.functions import FUNCTIONS, check_home, write_class_code
+from pytest_mitosis.identity.objects import (
+    flag_internal,
+    read_attrs,
+    read_dataclass,
+    read_enum,
+    read_namedtuple,
+    read_namespace,
+    read_plain,
+    read_pydantic,
+    write_fields,
+)
+from pytest_mitosis.identity.refused import REFUSED, refuse_iterator
+from pytest_mitosis.identity.scalars import SCALARS
+from pytest_mitosis.identity.state import has, state_of
+from pytest_mitosis.identity.stdlib import STDLIB
+from pytest_mitosis.identity.summary import summary_of
+from pytest_mitosis.identity.walk import Hook, Reader, Walk
+from pytest_mitosis.model import MitosisError, Undescribable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+_READERS: Final[dict[str, Reader]] = {
+    **CONTAINERS,
+    **FUNCTIONS,
+    **STDLIB,
+    **ARRAYS,
+    **FRAMES,
+    **FILES,
+    **REFUSED,
+    "enum:Enum": read_enum,
+    "pydantic:BaseModel": read_pydantic,
+    "types:SimpleNamespace": read_namespace,
+}
+# Bases that hold content of their own; a subclass is named and its own attributes are added.
+_CONTENT: Final = frozenset({*CONTAINERS, *ARRAYS})
+_SCALAR_BASES: Final[dict[type, Any]] = {
+    int: int.__int__,
+    float: float.__float__,
+    complex: complex.__complex__,
+    str: str.__str__,
+    bytes: lambda value: bytes(memoryview(value)),
+    bytearray: lambda value: bytearray(memoryview(value)),
+}
+_routes: weakref.WeakKeyDictionary[type, Reader] = weakref.WeakKeyDictionary()
+
+
+def describe(value: object, *, hooks: Iterable[Hook] = ()) -> Description:
+    """Return what a value is, as leaves; the value is only looked at.
+
+    Parameters
+    ----------
+    value
+        Anything a lookup dictionary may hold.
+    hooks
+        Callables that return what to describe instead of an object, or None.
+
+    Raises
+    ------
+    Undescribable
+        With path, reason and remedy, if some part has no identity that can be locked.
+    """
+    walk = Walk(SCALARS, route, tuple(hooks))
+    try:
+        walk.visit(value, "")
+    except RecursionError:
+        raise Undescribable(
+            ".", "is nested too deeply to be read", "Flatten it, or lock a file with file(...)."
+        ) from None
+    for (name, text), path in sorted(walk.codes.items(), key=lambda pair: (pair[1], pair[0])):
+        walk.leaf(path, f"{name} {text}", "code")
+    for text, path in sorted(walk.versions.items()):
+        walk.note(path, text)
+    return Description(tuple(walk.leaves), summary_of(walk.leaves))
+
+
+def route(kind: type) -> Reader:
+    """Return the reader of a type, found once per type."""
+    reader = _routes.get(kind)
+    if reader is None:
+        reader = _routes[kind] = _with_hooks(_find(kind))
+    return reader
+
+
+def _key(kind: type) -> str:
+    return f"{names.module_of(kind).partition('.')[0]}:{names.qualname_of(kind)}"
+
+
+def _find(kind: type) -> Reader:
+    exact = _READERS.get(_key(kind))
+    if exact is not None:
+        return exact
+    if has(kind, "__describe__"):
+        return _read_own
+    for base in kind.__mro__:
+        if (found := REFUSED.get(_key(base))) is not None:
+            return found
+    if issubclass(kind, type):
+        return _READERS["builtins:type"]
+    return _protocol(kind) or _ancestor(kind)
+
+
+def _protocol(kind: type) -> Reader | None:
+    ancestry = {_key(base) for base in kind.__mro__}
+    if "enum:Enum" in ancestry:
+        return read_enum
+    if "pydantic:BaseModel" in ancestry:
+        return read_pydantic
+    if has(kind, "__dataclass_fields__"):
+        return read_dataclass
+    if has(kind, "__attrs_attrs__"):
+        return read_attrs
+    if issubclass(kind, tuple) and has(kind, "_fields"):
+        return read_namedtuple
+    return None
+
+
+def _ancestor(kind: type) -> Reader:
+    for base in kind.__mro__:
+        if base in _SCALAR_BASES:
+            return _scalar_subclass(base)
+        found = _READERS.get(_key(base))
+        if found is not None:
+            return _subclass(found) if _key(base) in _CONTENT and not _is_numpy(kind) else found
+    return refuse_iterator if has(kind, "__next__") else read_plain
+
+
+def _is_numpy(kind: type) -> bool:
+    return names.module_of(kind).partition(".")[0] == "numpy"
+
+
+def _scalar_subclass(base: type) -> Reader:
+    def read(walk: Walk, value: object, path: str) -> None:
+        _write_subclass(walk, value, path)
+        walk.leaf(path, SCALARS[base](_SCALAR_BASES[base](value)))
+        write_fields(walk, state_of(value), {}, path)
+
+    return read
+
+
+def _subclass(base: Reader) -> Reader:
+    def read(walk: Walk, value: object, path: str) -> None:
+        _write_subclass(walk, value, path)
+        base(walk, value, path)
+        write_fields(walk, state_of(value), {}, path)
+
+    return read
+
+
+def _write_subclass(walk: Walk, value: object, path: str) -> None:
+    kind = type(value)
+    check_home(walk, names.module_of(kind), f"of the class {names.qualname_of(kind)}", path)
+    walk.leaf(path, f"subclass {names.name_of(kind)}")
+    write_class_code(walk, kind, path)
+
+
+def _with_hooks(reader: Reader) -> Reader:
+    def read(walk: Walk, value: object, path: str) -> None:
+        for hook in walk.hooks:
+            other = _ask(hook, value, path)
+            if other is not None and other is not value:
+                _write_instead(walk, value, other, path)
+                return
+        reader(walk, value, path)
+
+    return read
+
+
+def _read_own(walk: Walk, value: Any, path: str) -> None:
+    other = _ask(type(value).__describe__, value, path)
+    if other is None or other is value:
+        read_plain(walk, value, path)
+    else:
+        _write_instead(walk, value, other, path)
+
+
+def _ask(hook: Hook, value: object, path: str) -> object:
+    try:
+        return hook(value)
+    except MitosisError:
+        raise
+    except Exception as error:
+        raise Undescribable(
+            path or ".",
+            f"could not be described by {names.qualname_of(hook) or type(hook).__name__}: "
+            f"{type(error).__name__}: {error}",
+            "Mend that function, or return None to leave the value to us.",
+        ) from error
+
+
+def _write_instead(walk: Walk, value: object, other: object, path: str) -> None:
+    kind = type(value)
+    walk.leaf(path, f"described {names.name_of(kind)}")
+    if type(other) is kind:
+        # The same type again would ask the same question again.
+        flag_internal(walk, kind, path)
+        read_plain(walk, other, path)
+        return
+    walk.visit(other, path)
+
+
+__all__ = ["Leaf", "describe"]

@@ -1,0 +1,184 @@
+"""What changed between two descriptions, and the lines that say so.
+
+Reads leaves only, so it works on a recorded description whose value is long gone.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, Literal
+
+from pytest_mitosis.identity.description import shorten
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from pytest_mitosis.identity.description import Description, Facet, Leaf
+
+MOST_LINES: Final = 20
+WIDTH: Final = 100
+_BLOCKS: Final = re.compile(r"blocks of (\d+), (\d+) elements: (.*)")
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One difference: where, in what respect, from what to what, and whether it is an error."""
+
+    path: str
+    facet: Facet
+    old: str | None
+    new: str | None
+    severity: Literal["error", "note"]
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    facet: Facet
+    text: str
+
+
+def compare(old: Description, new: Description) -> list[Change]:
+    """Return what changed, errors and notes; no error means: still the same value.
+
+    A ``schema`` leaf that appeared or went is a note: a field with a default came or left. One
+    that stands there with another text is an error: the default itself was changed.
+    """
+    changes = [*_values(old, new), *_codes(old, new)]
+    gone = [change.path for change in changes if change.old and change.new]
+    return [change for change in changes if not _inside(change, gone)]
+
+
+def _values(old: Description, new: Description) -> Iterator[Change]:
+    before, after = _places(old.leaves), _places(new.leaves)
+    notes = (_notes(old.leaves), _notes(new.leaves))
+    for path in dict.fromkeys([*before, *after]):
+        was, now = before.get(path), after.get(path)
+        if was == now or (was and now and was.text == now.text):
+            continue
+        severity: Literal["error", "note"] = "error"
+        if (was is None and now and now.facet == "schema") or (
+            now is None and was and was.facet == "schema"
+        ):
+            severity = "note"
+        facet = (now or was or _Place("value", "")).facet
+        detail = _detail(notes[0].get(path, []), notes[1].get(path, []))
+        yield Change(path, facet, was and was.text, now and now.text, severity, detail)
+
+
+def _places(leaves: Sequence[Leaf]) -> dict[str, _Place]:
+    """Return the counting text of every path; several leaves at one path are one text."""
+    found: dict[str, _Place] = {}
+    for leaf in leaves:
+        if leaf.facet in ("value", "schema"):
+            known = found.get(leaf.path)
+            text = f"{known.text}; {leaf.text}" if known else leaf.text
+            found[leaf.path] = _Place(leaf.facet, text)
+    return found
+
+
+def _notes(leaves: Sequence[Leaf]) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for leaf in leaves:
+        if leaf.facet == "note":
+            found.setdefault(leaf.path, []).append(leaf.text)
+    return found
+
+
+def _codes(old: Description, new: Description) -> Iterator[Change]:
+    before, after = _sources(old.leaves), _sources(new.leaves)
+    for name in dict.fromkeys([*before, *after]):
+        was, now = before.get(name), after.get(name)
+        # A name on one side only is a value change already.
+        if was and now and was.text != now.text:
+            yield Change(now.path, "code", was.text, now.text, "note")
+
+
+def _sources(leaves: Sequence[Leaf]) -> dict[str, Leaf]:
+    return {leaf.text.partition(" ")[0]: leaf for leaf in leaves if leaf.facet == "code"}
+
+
+def _inside(change: Change, changed: Sequence[str]) -> bool:
+    """Say whether a part came or went because what holds it is another thing now."""
+    if change.old is not None and change.new is not None:
+        return False
+    for path in changed:
+        front = "" if path == "." else path
+        if change.path != path and change.path.startswith(front):
+            if change.path[len(front) : len(front) + 1] in (".", "[", "{"):
+                return True
+    return False
+
+
+def _detail(old: Sequence[str], new: Sequence[str]) -> str:
+    parts = []
+    shown = [_shown(old), _shown(new)]
+    if shown[0] and shown[1]:
+        parts.append(_difference(shown[0], shown[1]))
+    ranges = _ranges(old, new)
+    if ranges:
+        parts.append(f"differs in elements {ranges}")
+    return "; ".join(part for part in parts if part)
+
+
+def _shown(notes: Sequence[str]) -> str:
+    return next((text for text in notes if text.startswith(("min=", "values "))), "")
+
+
+def _difference(old: str, new: str) -> str:
+    kinds = old.partition(" ")[0], new.partition(" ")[0]
+    left, right = old.split(" "), new.split(" ")
+    if kinds == ("values", "values"):
+        left, right = left[1:], right[1:]
+        if len(left) != len(right):
+            return f"{' '.join(left)} -> {' '.join(right)}"
+        pairs = [
+            f"[{index}] {was} -> {now}"
+            for index, (was, now) in enumerate(zip(left, right, strict=True))
+            if was != now
+        ]
+        return ", ".join(pairs[:4]) + (f" and {len(pairs) - 4} more" if len(pairs) > 4 else "")
+    was_parts = [part for part in left if part not in right]
+    now_parts = [part for part in right if part not in left]
+    return f"{' '.join(was_parts)} -> {' '.join(now_parts)}" if was_parts or now_parts else ""
+
+
+def _ranges(old: Sequence[str], new: Sequence[str]) -> str:
+    found = [next((m for t in notes if (m := _BLOCKS.match(t))), None) for notes in (old, new)]
+    if found[0] is None or found[1] is None or found[0][1] != found[1][1]:
+        return ""
+    size, count = int(found[0][1]), max(int(found[0][2]), int(found[1][2]))
+    left, right = found[0][3].split(" "), found[1][3].split(" ")
+    spans: list[list[int]] = []
+    for index in range(max(len(left), len(right))):
+        if left[index : index + 1] != right[index : index + 1]:
+            if spans and spans[-1][1] == index:
+                spans[-1][1] = index + 1
+            else:
+                spans.append([index, index + 1])
+    texts = [f"{start * size}..{min(stop * size, count) - 1}" for start, stop in spans]
+    return ", ".join(texts[:6]) + (f" and {len(texts) - 6} more ranges" if len(texts) > 6 else "")
+
+
+def render_changes(changes: Sequence[Change]) -> str:
+    """Return the indented lines of the "Changed" block, errors first, paths aligned."""
+    ordered = sorted(changes, key=lambda change: change.severity != "error")
+    shown = ordered[:MOST_LINES]
+    width = min(max((len(change.path) for change in shown), default=0), 40)
+    lines = [f"  {change.path:<{width}}  {_line(change)}" for change in shown]
+    if len(ordered) > len(shown):
+        lines.append(f"  and {len(ordered) - len(shown)} more")
+    return "\n".join(lines)
+
+
+def _line(change: Change) -> str:
+    if change.facet == "code":
+        return f"source of {(change.new or '').partition(' ')[0]} changed (note)"
+    if change.detail and "sha256:" in f"{change.old}{change.new}":
+        return change.detail
+    old = "(absent)" if change.old is None else shorten(change.old, WIDTH)
+    new = "(absent)" if change.new is None else shorten(change.new, WIDTH)
+    tail = f"; {change.detail}" if change.detail else ""
+    hint = " (note: at its default)" if change.severity == "note" else ""
+    return f"{old} -> {new}{tail}{hint}"

@@ -1,0 +1,184 @@
+"""Source of functions and classes as a digest that only meaning changes.
+
+Comments, docstrings and layout do not count, nor do the differences between the syntax trees of
+Python 3.11 to 3.14. Must not know how values are described.
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import linecache
+from functools import lru_cache
+from types import CodeType
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+if TYPE_CHECKING:
+    from types import FunctionType
+
+# Fields that say how a thing was written or that newer Pythons added empty.
+_SILENT: Final = frozenset({"ctx", "kind", "type_comment", "type_ignores", "lineno", "col_offset"})
+_SCOPES: Final = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+
+
+class _Index(NamedTuple):
+    defs: dict[tuple[int, str], ast.AST]
+    classes: dict[str, ast.ClassDef]
+    lambdas: list[ast.Lambda]
+
+
+def normal(node: object) -> str:
+    """Return a syntax tree as text: fields in a fixed order, empty ones left out."""
+    if isinstance(node, ast.AST):
+        return _normal_node(node)
+    if isinstance(node, list):
+        return f"[{','.join(normal(part) for part in node)}]"
+    if isinstance(node, str):
+        return ascii(node)
+    return f"{type(node).__name__}:{node!r}"
+
+
+def _normal_node(node: ast.AST) -> str:
+    if isinstance(node, ast.Constant):
+        return f"Constant({type(node.value).__name__}:{node.value!a})"
+    parts = []
+    for name in sorted(node._fields):
+        part = getattr(node, name, None)
+        if name == "body" and isinstance(node, (*_SCOPES, ast.Module)):
+            part = _without_docstring(part)
+        elif name == "values" and isinstance(node, ast.JoinedStr):
+            part = _joined(node.values)
+        if name in _SILENT or part is None or part == []:
+            continue
+        parts.append(f"{name}={normal(part)}")
+    return f"{type(node).__name__}({','.join(parts)})"
+
+
+def _without_docstring(body: object) -> object:
+    if isinstance(body, list) and body and isinstance(body[0], ast.Expr):
+        first = body[0].value
+        if isinstance(first, ast.Constant) and isinstance(first.value, str):
+            return body[1:] or [ast.Pass()]
+    return body
+
+
+def _joined(values: list[ast.expr]) -> list[ast.expr]:
+    """Merge neighbouring literal parts of an f-string, which Pythons cut differently."""
+    merged: list[ast.expr] = []
+    for part in values:
+        last = merged[-1] if merged else None
+        if (
+            isinstance(part, ast.Constant)
+            and isinstance(last, ast.Constant)
+            and isinstance(part.value, str)
+            and isinstance(last.value, str)
+        ):
+            merged[-1] = ast.Constant(last.value + part.value)
+        else:
+            merged.append(part)
+    return merged
+
+
+def digest(node: ast.AST) -> str:
+    """Return the text that stands for a piece of source."""
+    return f"source sha256:{hashlib.sha256(normal(node).encode()).hexdigest()}"
+
+
+@lru_cache(maxsize=64)
+def _index(text: str) -> _Index | None:
+    try:
+        tree = ast.parse(text)
+    except (SyntaxError, ValueError, RecursionError):
+        return None
+    index = _Index({}, {}, [])
+    _collect(tree, "", index)
+    return index
+
+
+def _collect(node: ast.AST, prefix: str, index: _Index) -> None:
+    for child in ast.iter_child_nodes(node):
+        inner = prefix
+        if isinstance(child, _SCOPES):
+            inner = f"{prefix}{child.name}."
+            line = min([child.lineno, *(part.lineno for part in child.decorator_list)])
+            index.defs[line, child.name] = child
+            if isinstance(child, ast.ClassDef):
+                index.classes[f"{prefix}{child.name}"] = child
+            else:
+                inner += "<locals>."
+        elif isinstance(child, ast.Lambda):
+            index.lambdas.append(child)
+        _collect(child, inner, index)
+
+
+def _index_of(filename: str, space: dict[str, object] | None) -> _Index | None:
+    lines = linecache.getlines(filename, space)
+    return _index("".join(lines)) if lines else None
+
+
+def function_node(function: FunctionType) -> ast.AST | None:
+    """Return the syntax tree of a function or lambda, or None without source."""
+    code = function.__code__
+    index = _index_of(code.co_filename, function.__globals__)
+    if index is None:
+        return None
+    if code.co_name != "<lambda>":
+        return index.defs.get((code.co_firstlineno, code.co_name))
+    return _lambda_node(code, index.lambdas)
+
+
+def _lambda_node(code: CodeType, lambdas: list[ast.Lambda]) -> ast.AST | None:
+    """Find a lambda by the columns its bytecode came from: a line may hold several."""
+    start, end = _span(code)
+    best: ast.Lambda | None = None
+    for node in lambdas:
+        body = node.body
+        first, last = (
+            (body.lineno, body.col_offset),
+            (body.end_lineno or 0, body.end_col_offset or 0),
+        )
+        if first <= start and end <= last and _names(node) == _parameters(code):
+            best = node  # later ones are nested deeper or further on, and still hold the span
+    if best is not None:
+        return best
+    same = [
+        n for n in lambdas if n.lineno == code.co_firstlineno and _names(n) == _parameters(code)
+    ]
+    return same[0] if len({normal(n) for n in same}) == 1 else None
+
+
+def _span(code: CodeType) -> tuple[tuple[int, int], tuple[int, int]]:
+    spots = [
+        ((line, column), (end_line, end_column))
+        for line, end_line, column, end_column in code.co_positions()
+        if line
+        and end_line
+        and column is not None
+        and end_column
+        and (column, end_column) != (0, 0)
+    ]
+    if not spots:
+        return (0, 0), (1 << 30, 0)
+    return min(first for first, _ in spots), max(last for _, last in spots)
+
+
+def _names(node: ast.Lambda) -> list[str]:
+    spec = node.args
+    names = [part.arg for part in (*spec.posonlyargs, *spec.args, *spec.kwonlyargs)]
+    return names + [part.arg for part in (spec.vararg, spec.kwarg) if part is not None]
+
+
+def _parameters(code: CodeType) -> list[str]:
+    count = code.co_argcount + code.co_kwonlyargcount
+    count += bool(code.co_flags & 4) + bool(code.co_flags & 8)
+    return list(code.co_varnames[:count])
+
+
+def class_node(kind: type, filename: str, space: dict[str, object] | None) -> ast.AST | None:
+    """Return the syntax tree of a class by its qualified name, or None without source."""
+    index = _index_of(filename, space)
+    if index is None:
+        return None
+    line = vars(kind).get("__firstlineno__")  # Python 3.13 on
+    found = index.defs.get((line, kind.__name__)) if isinstance(line, int) else None
+    return found or index.classes.get(kind.__qualname__)
