@@ -63,11 +63,11 @@ class Project:
     strict_code: bool = False
 
 
-def read_project(start: Path, trials_folder: str | None = None) -> Project:
+def read_project(start: Path, trials_folder: Path | None = None) -> Project:
     """Read the project that ``start`` lies in.
 
     The nearest ``pyproject.toml`` with a ``[tool.mitosis]`` table counts, from ``start`` up to the
-    root of the git repository. ``trials_folder`` overrides the table's (relative to ``start``).
+    root of the git repository. ``trials_folder`` overrides the table's.
 
     Raises
     ------
@@ -80,9 +80,7 @@ def read_project(start: Path, trials_folder: str | None = None) -> Project:
     root = repository or home
     where = f"{config_file.name if config_file else 'pyproject.toml'} {TABLE}"
     _check_keys(table, where)
-    store = root / _text(table, "trials-folder", "trials", where)
-    if trials_folder:
-        store = start / trials_folder
+    store = trials_folder or root / _text(table, "trials-folder", "trials", where)
     locks = _text(table, "locks", "", where)
     return Project(
         root=root,
@@ -144,7 +142,7 @@ def _check_keys(table: Mapping[str, Any], where: str) -> None:
 def _steps(table: Mapping[str, Any], where: str) -> dict[str, tuple[str, str]]:
     steps = {}
     for name, entry in _table(table, "steps", where).items():
-        require_safe(name, f"a step in {where}")
+        _require_step_name(name, f"a step in {where}")
         if not (isinstance(entry, list) and len(entry) == 2 and all(_is_text(x) for x in entry)):
             raise PlanError(
                 f"{where} steps is malformed: {name} = {entry!r} has to be "
@@ -157,12 +155,18 @@ def _steps(table: Mapping[str, Any], where: str) -> dict[str, tuple[str, str]]:
 def _experiments(table: Mapping[str, Any], where: str) -> dict[str, tuple[str, ...]]:
     experiments = {}
     for name, entry in _table(table, "experiments", where).items():
-        require_safe(name, f"an experiment in {where}")
+        _require_step_name(name, f"an experiment in {where}")
         steps = _texts(entry, f"{where} experiments: {name}")
         if not steps:
             raise PlanError(f"{where} experiments is malformed: {name} has no steps")
         experiments[name] = steps
     return experiments
+
+
+def _require_step_name(name: str, what: str) -> None:
+    require_safe(name, what)
+    if name[0] in "+-":
+        raise PlanError(f"{what} is called {name!r}; a name begins with a letter, a digit or _")
 
 
 def _table(table: Mapping[str, Any], key: str, where: str) -> Mapping[str, Any]:

@@ -11,7 +11,7 @@ from pytest_mitosis.model import PlanError
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-SAFE_NAME = re.compile(r"[A-Za-z0-9_.+-]{1,128}")
+SAFE_NAME = re.compile(r"[A-Za-z0-9_+-][A-Za-z0-9_.+-]{0,127}")
 
 
 def require_safe(name: str, what: str) -> None:
@@ -22,7 +22,7 @@ def require_safe(name: str, what: str) -> None:
     PlanError
         If ``name`` has other characters than letters, digits and ``_ . + -``, or is too long.
     """
-    if not SAFE_NAME.fullmatch(name) or name in {".", ".."}:
+    if not SAFE_NAME.fullmatch(name):
         raise PlanError(
             f"{what} is called {name!r}, which is no safe file name; "
             "use up to 128 letters, digits and _ . + -"

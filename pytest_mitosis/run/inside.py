@@ -32,7 +32,7 @@ def call(function: str, folder: str, arguments: dict[str, Any], namespace: dict[
         reply = steps[function](Path(folder), namespace, **arguments)
     except OSError as error:
         reply = {"os_error": [error.errno, error.strerror or str(error), error.filename]}
-    except Exception as error:  # noqa: BLE001  whatever it is, the driver has to learn of it
+    except Exception as error:
         reply = {"error": f"{type(error).__name__}: {error}", "traceback": traceback.format_exc()}
     beside = Path(folder, f"{REPLY}.part")
     beside.write_text(json.dumps(reply), encoding="utf-8")
@@ -83,7 +83,7 @@ def survey(folder: Path, namespace: dict[str, Any]) -> dict[str, Any]:
     from pytest_mitosis.run.environment import collect_environment
 
     environment = collect_environment()
-    return {"environment": {**environment.to_json(), "digest": environment.digest}}
+    return {"environment": {**environment.to_json(), "digest": environment.short_digest}}
 
 
 def keep(
@@ -96,11 +96,10 @@ def keep(
     from pytest_mitosis.store.results import metrics_of, save_result
 
     result = namespace[variable]
+    (folder / RESULTS).mkdir(exist_ok=True)
     saved = save_result(result, folder / RESULTS, step)
-    notes = [f"{step}: {path} ({kind}) is kept as a pickle" for path, kind in saved.pickled]
-    notes += [
-        f"{step}: {path} ({kind}) could not be kept: {why}" for path, kind, why in saved.unsaved
-    ]
+    notes = [f"{step}: {p.path} ({p.type}) is kept as a pickle" for p in saved.pickled]
+    notes += [f"{step}: {p.path} ({p.type}) could not be kept: {p.reason}" for p in saved.unsaved]
     reply = {"notes": notes, "metrics": {}, "problem": "", "has_data": False}
     if not isinstance(result, Mapping):
         reply["problem"] = f"{step} returned {type(result).__name__}, not a dict with 'main'"

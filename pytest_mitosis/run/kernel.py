@@ -12,8 +12,7 @@ import re
 import time
 import warnings
 from dataclasses import dataclass, field, replace
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import nbformat
 from nbclient.exceptions import CellExecutionError, DeadKernelError
@@ -24,6 +23,9 @@ from pytest_mitosis.run.notebook import TrialNotebook, call_source
 from pytest_mitosis.run.outputs import TrialClient
 from pytest_mitosis.run.process import cancel_on_signals, explain_death, kernel_process
 from pytest_mitosis.store.folder import now
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 FILES = "files"
 NOT_REPRODUCIBLE = "NotReproducible"

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import keyword
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pytest_mitosis.model import Job, JobStep, Kind
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 _TAKEN = {"np", "pickle", "random", "sys", "Path", "result", "parameters"}
 

@@ -7,14 +7,17 @@ own while the cells run, so that a killed trial keeps them, and bounds what the 
 from __future__ import annotations
 
 import base64
-from pathlib import Path
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import nbformat
-from jupyter_client import AsyncKernelManager
 from nbclient import NotebookClient
 
 from pytest_mitosis.store.files import write_bytes
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from jupyter_client import AsyncKernelManager
 
 NOTEBOOK = "notebook.ipynb"
 OUTPUT = "output.txt"

@@ -13,9 +13,8 @@ import signal
 import sys
 import tempfile
 import threading
-from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from jupyter_client import AsyncKernelManager
 from jupyter_client.kernelspec import KernelSpec, KernelSpecManager
@@ -23,6 +22,9 @@ from jupyter_client.kernelspec import KernelSpec, KernelSpecManager
 from pytest_mitosis.model import Failure
 from pytest_mitosis.run.outputs import OUTPUT
 from pytest_mitosis.store.folder import HEARTBEAT, HEARTBEAT_SECONDS
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
 
 
 class _ThisInterpreter(KernelSpecManager):  # type: ignore[misc]  # traitlets are untyped here

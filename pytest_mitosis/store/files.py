@@ -8,11 +8,13 @@ import json
 import math
 import os
 import secrets
-from collections.abc import Iterator
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pytest_mitosis.model import StoreError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
 
 
 def write_json(path: Path, data: dict[str, Any]) -> None:

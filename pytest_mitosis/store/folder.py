@@ -12,15 +12,17 @@ import re
 import secrets
 import socket
 import string
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from pytest_mitosis.model import SCHEMA, Job, Outcome, Status, StoreError, Trial
 from pytest_mitosis.store.files import create_json, read_json, write_bytes, write_json
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 MANIFEST = "trial.json"
 JOB = "job.json"
@@ -91,7 +93,7 @@ def _next_iteration(folder: Path, trial_id: str) -> int:
     return number
 
 
-def manifest_of(job: Job, folder: Path, provenance: dict[str, Any]) -> dict[str, Any]:
+def manifest_of(job: Job, provenance: dict[str, Any]) -> dict[str, Any]:
     """The manifest of a trial that starts now."""
     return {
         "schema": SCHEMA,
@@ -205,7 +207,9 @@ def iterate_folders(store: Path, *, drafts: bool = False) -> Iterator[Path]:
             if top == store and experiment.name in RESERVED:
                 continue
             for spec in _folders(experiment):
-                yield from (one for one in _folders(spec) if re.match(r"\d+-[0-9a-z]{8}$", one.name))
+                yield from (
+                    one for one in _folders(spec) if re.match(r"\d+-[0-9a-z]{8}$", one.name)
+                )
 
 
 def find_trial(store: Path, prefix: str) -> Trial:

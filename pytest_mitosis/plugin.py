@@ -1,0 +1,96 @@
+"""The door: options and hook specifications, and waking the rest only when it is asked for.
+
+Imports the standard library and pytest, nothing else: every pytest run of a project that has this
+package installed comes through here.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+MARKERS = (
+    "experiment(lookup=None, hypothesis='', timeout=None): an experiment with its lookup "
+    "dictionary, the sentence it is to support, and the seconds a trial may take (pytest-mitosis)",
+    "variant(**names): set on every trial with the variants it has, for -m \"variant(noise='low')\""
+    " (pytest-mitosis)",
+)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Emitted at every start of pytest."""
+    group = parser.getgroup(
+        "mitosis",
+        "experiments as test items (pytest-mitosis)",
+        after="general",
+    )
+    group.addoption(
+        "--exp",
+        action="append",
+        metavar="NAME",
+        default=[],
+        help="run an experiment: an exp_* callable, a name declared in [tool.mitosis], "
+        "step+step for a pipeline, or pkg.mod with 'run' and 'lookup_dict' (repeatable)",
+    )
+    group.addoption(
+        "--variant",
+        action="append",
+        metavar="[STEP.]P=NAME[,NAME…]",
+        default=[],
+        help="take parameter P from its lookup dictionary by name; P=* for all of its variants; "
+        "several parameters give their product; +P is not tracked (repeatable)",
+    )
+    group.addoption(
+        "--eval-param",
+        action="append",
+        metavar="[STEP.]P=LITERAL",
+        default=[],
+        help="give parameter P a Python literal such as 0.5 or \"'rbf'\"; repeat it for a grid",
+    )
+    group.addoption(
+        "--seeds",
+        metavar="0-4|0,7",
+        help="one trial per seed, for experiments with a parameter 'seed' or 'rng'",
+    )
+    group.addoption(
+        "--exp-draft",
+        action="store_true",
+        help="run outside the rules: dirty tree allowed, nothing locked, kept under drafts",
+    )
+    group.addoption(
+        "--trials-folder",
+        metavar="DIR",
+        help="keep trials in DIR instead of the configured folder",
+    )
+
+
+def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
+    """Emitted at every start of pytest."""
+    from pytest_mitosis import hookspecs
+
+    pluginmanager.add_hookspecs(hookspecs)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Emitted in every pytest process; wakes the plugin if experiments are asked for."""
+    for marker in MARKERS:
+        config.addinivalue_line("markers", marker)
+    if config.getoption("exp") or any(is_experiment_node(arg) for arg in config.args):
+        from pytest_mitosis.session import wake
+
+        wake(config)
+        return
+    for option in ("--variant", "--eval-param", "--seeds", "--exp-draft"):
+        if config.getoption(option):
+            raise pytest.UsageError(f"{option} is for experiments; name one with --exp NAME")
+
+
+def is_experiment_node(argument: str) -> bool:
+    """Whether a command line argument is a file or a node id of experiments."""
+    path, _, node = argument.partition("[")[0].partition("::")
+    name = Path(path).name
+    if name.startswith("exp_") and name.endswith(".py"):
+        return True
+    # pkg/mod.py::pkg.mod and a+b.py::a+b: no test function has such a name.
+    return bool(node) and (name == "pyproject.toml" or not node.replace("::", "").isidentifier())

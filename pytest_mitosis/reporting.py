@@ -1,0 +1,179 @@
+"""Words, rows and the exit code: what people and CI see of a session's trials.
+
+The rows are made where trials run; the controller gathers them from reports and prints them.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+from enum import IntEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from pytest_mitosis.collection import spec_of
+from pytest_mitosis.model import MitosisError, Status
+from pytest_mitosis.table import Refusal, Row, render, word_of
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+    from pytest_mitosis.session import ExperimentSession
+
+ATTRIBUTE = "mitosis"
+
+
+class ExitCode(IntEnum):
+    """Exit codes beyond pytest's own, the weightiest first."""
+
+    STORE = 13
+    DIRTY = 10
+    LOCKED = 11
+
+
+class Reporter:
+    """Turns reports into words, rows into a table, and refusals into the exit code."""
+
+    def __init__(self, session: ExperimentSession) -> None:
+        self.session = session
+        self.rows: list[Row] = []
+
+    def pytest_report_header(self) -> str:
+        """Emitted at the start, in the controller."""
+        from pytest_mitosis.store.folder import iterate_folders
+        from pytest_mitosis.store.locks import iterate_locks
+
+        project = self.session.project
+        trials = sum(1 for _ in iterate_folders(project.trials_folder))
+        locks = sum(1 for _ in iterate_locks(project.locks_folder))
+        store = _relative(project.trials_folder)
+        return (
+            f"mitosis: store {store} · {trials} trial{'s' * (trials != 1)} · "
+            f"{locks} locked variant{'s' * (locks != 1)} · {self.session.describe_code()}"
+        )
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_makereport(
+        self, item: pytest.Item, call: pytest.CallInfo[None]
+    ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+        """Emitted where the item ran; puts its row on the report as text."""
+        from pytest_mitosis.runner import REFUSAL, ROW
+
+        report = yield
+        if spec_of(item) is None:
+            return report
+        runner = self.session.runner
+        refusal = item.stash.get(REFUSAL, runner.refusal if report.when == "setup" else None)
+        row = item.stash.get(ROW, None) if report.when == "call" else None
+        if report.failed and refusal is not None:
+            if refusal is Refusal.DIRTY:
+                item.session.shouldfail = "the code is not at a clean commit"
+            text = report.longreprtext.splitlines()
+            row = Row(nodeid=item.nodeid, refusal=refusal, reason=text[0] if text else refusal)
+        if row is not None:
+            setattr(report, ATTRIBUTE, row.to_text())
+            report.user_properties += [
+                (f"mitosis.{name}", str(value)) for name, value in row.metrics.items()
+            ]
+        return report
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_report_teststatus(
+        self, report: pytest.TestReport
+    ) -> tuple[str, str, str | tuple[str, dict[str, bool]]] | None:
+        """Emitted in the controller; only letter and word are ours, the category is pytest's."""
+        text = getattr(report, ATTRIBUTE, None)
+        if text is None or hasattr(report, "wasxfail"):
+            return None
+        row = Row.from_text(text)
+        word = (word_of(row) or row.refusal).upper()
+        if report.passed:
+            return "passed", "d" if row.draft else "D", (word, {"green": True})
+        letter = "E" if row.refusal == Refusal.DIRTY else word[0]
+        category = "error" if report.when != "call" else "failed"
+        return category, "X" if row.status == Status.CRASHED else letter, (word, {"red": True})
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Emitted in the controller for every report."""
+        text = getattr(report, ATTRIBUTE, None)
+        if text is not None:
+            self.rows.append(Row.from_text(text))
+            if self.rows[-1].refusal == Refusal.DIRTY:
+                self._stop("the code is not at a clean commit")
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_sessionfinish(self, session: pytest.Session) -> Generator[None]:
+        """Emitted at the end; sets the exit code before the summary, its reason after it."""
+        code, reason = self._exit()
+        if code is not None:
+            session.exitstatus = code
+        yield
+        terminal = session.config.pluginmanager.get_plugin("terminalreporter")
+        if code is not None and terminal is not None and not _is_worker(session.config):
+            terminal.write_line(f"exit {int(code)}: {reason}")
+
+    def pytest_terminal_summary(self, terminalreporter: Any) -> None:
+        """Emitted in the controller: the trials of this session, and the file of all trials."""
+        rows = [row for row in (*self.rows, *self.session.interrupted) if row.trial]
+        if not rows:
+            return
+        terminal = terminalreporter
+        if terminal.verbosity >= 0:
+            terminal.section("trials (this session)")
+        for line in render(rows):
+            terminal.write_line(line)
+        notes = dict.fromkeys(note for row in rows for note in row.notes)
+        for note in list(notes)[:10]:
+            terminal.write_line(f" note: {note}")
+        for line in self._pointers(rows):
+            terminal.write_line(f" {line}")
+
+    def _pointers(self, rows: list[Row]) -> list[str]:
+        from pytest_mitosis.store.files import store_errors
+        from pytest_mitosis.store.rows import write_summary
+
+        store = self.session.project.trials_folder
+        told = []
+        if len(rows) == 1:
+            told.append(f"notebook {_relative(Path(rows[0].folder, 'notebook.html'))}")
+        try:
+            with store_errors(store):
+                told.append(f"table {_relative(write_summary(store))}")
+        except MitosisError as error:
+            self.rows.append(Row(refusal=Refusal.STORE, reason=str(error)))
+            told.append(str(error))
+        lines = [" · ".join(told)]
+        if any(row.status != Status.DONE for row in rows):
+            arguments = [str(one) for one in self.session.config.invocation_params.args]
+            lines.append(f"rerun what failed: {shlex.join(['pytest', *arguments, '--lf'])}")
+        return lines
+
+    def _exit(self) -> tuple[ExitCode | None, str]:
+        for code, refusal in (
+            (ExitCode.STORE, Refusal.STORE),
+            (ExitCode.DIRTY, Refusal.DIRTY),
+            (ExitCode.LOCKED, Refusal.LOCKED),
+        ):
+            refused = [row for row in self.rows if row.refusal == refusal]
+            if refused:
+                more = f" (and {len(refused) - 1} more)" if len(refused) > 1 else ""
+                return code, f"{refused[0].reason}{more}"
+        return None, ""
+
+    def _stop(self, reason: str) -> None:
+        """Under xdist the controller has to be told to stop, once; workers stop themselves."""
+        manager = self.session.config.pluginmanager
+        distributed = manager.get_plugin("dsession")
+        if distributed is not None and not distributed.shouldstop:
+            distributed.shouldstop = reason
+
+
+def _relative(path: Path) -> str:
+    shown = os.path.relpath(path)
+    return str(path) if shown.startswith("..") else shown
+
+
+def _is_worker(config: pytest.Config) -> bool:
+    return hasattr(config, "workerinput")

@@ -1,0 +1,78 @@
+"""``python -m pytest_mitosis.run JOB.json``: run a job without pytest.
+
+A job whose trial has not ended yet is run in its own folder; the job of a trial that has is run
+again as a draft, so that nothing recorded is overwritten.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+from pytest_mitosis.model import Job, MitosisError, Status, StoreError
+from pytest_mitosis.run.trial import begin_trial, run_trial
+from pytest_mitosis.store.files import read_json, store_errors
+from pytest_mitosis.store.folder import (
+    DRAFTS,
+    HEARTBEAT,
+    MANIFEST,
+    claim,
+    read_trial,
+)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the job and print what became of it; 0 if it ended well, 1 if not."""
+    parser = argparse.ArgumentParser(prog="python -m pytest_mitosis.run", description=__doc__)
+    parser.add_argument("job", type=Path, help="the job.json of a trial")
+    file = parser.parse_args(arguments).job.resolve()
+    try:
+        return _run(file)
+    except MitosisError as error:
+        print(f"ERROR: {error}", file=sys.stderr)
+        return 13 if isinstance(error, StoreError) else 4
+
+
+def _run(file: Path) -> int:
+    try:
+        job = Job.from_json(read_json(file))
+    except (KeyError, TypeError, ValueError):
+        raise StoreError(f"{file} is no job of a trial") from None
+    folder = file.parent
+    store = _store_of(folder)
+    status, recorded = Status.RUNNING, {}
+    if (folder / MANIFEST).exists():
+        trial = read_trial(folder)
+        status, recorded = trial.status, trial.manifest
+    if status is Status.RUNNING and (folder / HEARTBEAT).exists():
+        raise StoreError(f"{folder} is running now; wait for its end")
+    with store_errors(store):
+        if status is not Status.RUNNING:
+            again = claim(store, job.experiment, job.key, draft=True)
+            files = str(again.folder / "files")
+            cwd = files if job.cwd == str(folder / "files") else job.cwd
+            job = replace(job, trial=again.id, iteration=0, draft=True, cwd=cwd)
+            folder = again.folder
+        provenance = {"rerun_of": recorded.get("id"), "commit": None}
+        begin_trial(job, folder, provenance)
+        trial, _ = run_trial(job, folder, store)
+    print(f"{trial.status.value}: {job.experiment}[{job.key}] in {folder}")
+    for name, value in trial.manifest["metrics"].items():
+        before = recorded.get("metrics", {}).get(name)
+        print(f"  {name} = {value!r}" + (f" (recorded: {before!r})" if recorded else ""))
+    failure = trial.manifest.get("failure")
+    if failure:
+        print(failure["traceback"] or f"{failure['type']}: {failure['message']}")
+    return 0 if trial.status is Status.DONE else 1
+
+
+def _store_of(folder: Path) -> Path:
+    """The trials folder a trial's folder lies in."""
+    top = folder.parents[2]
+    return top.parent if top.name == DRAFTS else top
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,46 @@
+"""The page of a trial's notebook, safe to open: nothing in it can run.
+
+Runs in the process that started the trial.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+import warnings
+from typing import TYPE_CHECKING, Any
+
+from pytest_mitosis.run.outputs import NOTEBOOK
+from pytest_mitosis.store.files import write_bytes
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+PAGE = "notebook.html"
+# Outputs may hold any HTML: the page shows it, but loads nothing and runs nothing.
+_POLICY = (
+    '<meta http-equiv="Content-Security-Policy" content="default-src \'none\'; '
+    "img-src data:; style-src 'unsafe-inline'; font-src data:\">"
+)
+
+
+def render_page(folder: Path, title: str) -> None:
+    """Write ``notebook.html`` beside ``notebook.ipynb``."""
+    import nbformat
+
+    notebook = nbformat.read(folder / NOTEBOOK, as_version=4)
+    resources = {"metadata": {"name": title}}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the user's filters are for the user's code
+        page, _ = _exporter().from_notebook_node(notebook, resources=resources)
+    page = re.sub(r"<head>", lambda found: found[0] + _POLICY, page, count=1)
+    page = re.sub(r"<script[^>]*src=[^>]*></script>", "", page)  # would be fetched from elsewhere
+    write_bytes(folder / PAGE, page.encode("utf-8", "backslashreplace"))
+
+
+@functools.cache
+def _exporter() -> Any:  # nbconvert has no types
+    """One exporter for all trials of a process: making one costs more than using it."""
+    from nbconvert.exporters import HTMLExporter
+
+    return HTMLExporter(template_name="lab", embed_images=True)

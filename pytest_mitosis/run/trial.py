@@ -1,0 +1,54 @@
+"""Runs a job in its folder from start to finish: notebook, process, page.
+
+Runs in the process that started the trial.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from pytest_mitosis.run.environment import Environment, requirements_text
+from pytest_mitosis.run.html import render_page
+from pytest_mitosis.run.kernel import run_in_kernel
+from pytest_mitosis.run.notebook import build_notebook
+from pytest_mitosis.store.files import write_json
+from pytest_mitosis.store.folder import JOB, MANIFEST, finish, manifest_of, save_environment
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+    from pytest_mitosis.model import Job, Outcome, Trial
+
+
+def begin_trial(job: Job, folder: Path, provenance: dict[str, object]) -> None:
+    """Write the job and the manifest, so that the trial exists before anything starts."""
+    write_json(folder / JOB, job.to_json())
+    write_json(folder / MANIFEST, manifest_of(job, provenance))
+
+
+def run_trial(
+    job: Job, folder: Path, store: Path, facts: Iterable[tuple[str, str]] = ()
+) -> tuple[Trial, Outcome]:
+    """Run ``job``, render its page and write the final manifest.
+
+    Raises
+    ------
+    OSError
+        If the store cannot be written.
+    """
+    outcome = run_in_kernel(job, folder, build_notebook(job, facts))
+    try:
+        render_page(folder, f"{job.experiment} {job.trial}")
+    except OSError:
+        raise
+    except Exception as error:
+        note = f"notebook.html could not be made: {type(error).__name__}: {error}"
+        outcome = replace(outcome, notes=(*outcome.notes, note))
+    digest = ""
+    if outcome.environment:
+        digest = str(outcome.environment["digest"])
+        requirements = requirements_text(Environment.from_json(outcome.environment))
+        save_environment(store, outcome.environment, digest, requirements)
+    return finish(folder, outcome, digest), outcome

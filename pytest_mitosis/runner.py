@@ -1,0 +1,224 @@
+"""Takes an item from its guards to its recorded trial.
+
+Runs in the pytest process the item belongs to (under xdist, the worker). The trial itself runs
+in another process; here it is prepared, waited for, recorded and judged.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import pytest
+
+from pytest_mitosis.identity import Description, compare, render_changes
+from pytest_mitosis.identity.repository import require_clean
+from pytest_mitosis.model import (
+    Failure,
+    Kind,
+    LockError,
+    MitosisError,
+    Outcome,
+    Status,
+    StoreError,
+    TreeError,
+    Trial,
+    TrialSpec,
+)
+from pytest_mitosis.plan.ids import format_part, join_parts
+from pytest_mitosis.run.jobs import Describer, build_job
+from pytest_mitosis.run.kernel import NOT_REPRODUCIBLE
+from pytest_mitosis.run.trial import begin_trial, run_trial
+from pytest_mitosis.store.files import store_errors
+from pytest_mitosis.store.folder import Claim, claim
+from pytest_mitosis.store.locks import Held, Name, take_lock, withdraw
+from pytest_mitosis.store.rows import against_last
+from pytest_mitosis.table import Refusal, Row, row_of
+
+if TYPE_CHECKING:
+    from pytest_mitosis.session import ExperimentSession, Planned
+
+CLAIM = pytest.StashKey[Claim]()
+HELD = pytest.StashKey[list[Held]]()
+ROW = pytest.StashKey[Row]()
+REFUSAL = pytest.StashKey[Refusal]()
+
+
+@dataclass
+class Runner:
+    """Guards, runs and records the trials of one session."""
+
+    session: ExperimentSession
+    describer: Describer = field(default_factory=Describer)
+    refusal: Refusal | None = None
+
+    def require_clean_tree(self) -> None:
+        """Fail the session's first item, and stop, unless all code is committed."""
+        code = self.session.code
+        try:
+            if code.problem:
+                raise TreeError(code.problem)
+            require_clean(code.states)
+        except TreeError as error:
+            self.refusal = Refusal.DIRTY
+            fail(str(error))
+
+    def lock_variants(self, item: pytest.Function) -> None:
+        """Lock every variant name of the item's trial, or fail it."""
+        spec = item.callspec.params["trial"]
+        held = item.stash.setdefault(HELD, [])
+        project = self.session.project
+        for binding in spec.bindings:
+            if binding.kind is not Kind.VARIANT or not binding.tracked:
+                continue
+            name = Name(binding.step, binding.parameter, binding.name)
+            try:
+                description = self.describer.describe(binding)
+                with store_errors(project.locks_folder):
+                    held.append(
+                        take_lock(
+                            project.locks_folder,
+                            name,
+                            description,
+                            self.session.code.commit or "",
+                            strict_code=project.strict_code,
+                        )
+                    )
+            except MitosisError as error:
+                self._refuse(item, error)
+
+    def claim(self, item: pytest.Function) -> Claim:
+        """The folder of the item's trial; made when it is first asked for."""
+        if CLAIM not in item.stash:
+            spec: TrialSpec = item.callspec.params["trial"]
+            store = self.session.project.trials_folder
+            with store_errors(store):
+                item.stash[CLAIM] = claim(
+                    store, spec.experiment.name, _key(item, spec), draft=self.session.draft
+                )
+        return item.stash[CLAIM]
+
+    def run(self, item: pytest.Function, planned: Planned, spec: TrialSpec) -> None:
+        """Run the item's trial in a process of its own, record it, and fail the item if it did.
+
+        Raises
+        ------
+        KeyboardInterrupt
+            If the trial was interrupted; it is recorded before.
+        """
+        try:
+            trial, outcome = self._run(item, planned, spec)
+        except MitosisError as error:
+            self._refuse(item, error)
+        item.stash[ROW] = row_of(trial, spec, against_last(trial))
+        self.session.config.hook.pytest_mitosis_trial_finished(
+            config=self.session.config, folder=trial.folder, manifest=trial.manifest
+        )
+        if outcome.status is Status.INTERRUPTED:
+            self.session.interrupted.append(item.stash[ROW])
+            raise KeyboardInterrupt
+        if outcome.failure is not None:
+            fail(_explain(trial, outcome.failure))
+
+    def _run(
+        self, item: pytest.Function, planned: Planned, spec: TrialSpec
+    ) -> tuple[Trial, Outcome]:
+        assert planned.loaded is not None
+        store = self.session.project.trials_folder
+        claimed = self.claim(item)
+        with store_errors(store):
+            job = build_job(
+                replace(spec, key=_key(item, spec)),
+                planned.loaded,
+                claimed,
+                self.session.project,
+                self.describer,
+                item.funcargs,
+                self.session.rerun_command(item.nodeid),
+                draft=self.session.draft,
+            )
+            provenance = self._provenance()
+            begin_trial(job, claimed.folder, provenance)
+            facts = [("commit", self.session.describe_code())]
+            trial, outcome = run_trial(job, claimed.folder, store, facts)
+        for held in item.stash.get(HELD, []):
+            label = f"{held.lock.name.step}.{held.lock.name.parameter}"
+            if label in outcome.unproven:
+                withdraw(held)
+        if outcome.failure is not None and outcome.failure.type == NOT_REPRODUCIBLE:
+            outcome = replace(outcome, failure=self._unproven(spec, outcome))
+        return trial, outcome
+
+    def _provenance(self) -> dict[str, Any]:
+        from pytest_mitosis import __version__
+
+        code = self.session.code
+        record: dict[str, Any] = {
+            "version": __version__,
+            "commit": code.commit,
+            "repositories": [state.to_json() for state in code.states],
+            "code_problem": code.problem,
+        }
+        self.session.config.hook.pytest_mitosis_provenance(
+            config=self.session.config, record=record
+        )
+        return record
+
+    def _unproven(self, spec: TrialSpec, outcome: Outcome) -> Failure:
+        """What differs between this process and the trial's, leaf by leaf."""
+        lines = []
+        for binding in spec.bindings:
+            found = outcome.unproven.get(f"{binding.step}.{binding.parameter}")
+            if found is None:
+                continue
+            name = f"{binding.parameter}={binding.name}"
+            if "error" in found:
+                lines.append(f"{name}: {found['error']}")
+                continue
+            here, there = self.describer.describe(binding), Description.from_json(found)
+            lines += [f"{name} is not reproducible; in another process it is another value:"]
+            lines.append(render_changes(compare(here, there)))
+        lines.append(
+            "a variant has to be the same in every process: no times, temporary paths, "
+            "unseeded random numbers or orders of sets"
+        )
+        return Failure(NOT_REPRODUCIBLE, "\n".join(lines))
+
+    def _refuse(self, item: pytest.Function, error: MitosisError) -> NoReturn:
+        """Fail an item for a reason of ours, in the words of the error."""
+        if isinstance(error, LockError):
+            item.stash[REFUSAL] = Refusal.LOCKED
+        if isinstance(error, StoreError):
+            item.stash[REFUSAL] = self.refusal = Refusal.STORE
+            item.session.shouldstop = "the trials folder cannot be written"
+        fail(str(error))
+
+
+def fail(text: str) -> NoReturn:
+    """Fail the running item with ``text`` alone, without frames of ours."""
+    __tracebackhide__ = True
+    pytest.fail(text, pytrace=False)
+
+
+def _key(item: pytest.Function, spec: TrialSpec) -> str:
+    """The spec's key, with the values of the user's own ``parametrize``."""
+    extra = [
+        format_part(name, value if isinstance(value, str) else ascii(value))
+        for name, value in sorted(item.callspec.params.items())
+        if name != "trial"
+    ]
+    return join_parts(([spec.key] if spec.key != "default" else []) + extra)
+
+
+def _explain(trial: Trial, failure: Failure) -> str:
+    manifest = trial.manifest
+    head = f"{failure.type}: {failure.message}"
+    lines = [head]
+    if failure.traceback:
+        lines += ["", failure.traceback]
+    lines += [
+        "",
+        f"after {manifest['duration_s']:.1f} s · trial {trial.id} · "
+        f"notebook {trial.folder / 'notebook.html'} · log {trial.folder / 'log.txt'}",
+    ]
+    return "\n".join(lines)

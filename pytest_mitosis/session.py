@@ -1,0 +1,243 @@
+"""One object per pytest session that runs experiments: plans trials, guards them, runs them.
+
+Runs in every pytest process that was asked for experiments, xdist's controller and workers too;
+the controller plans (so that a wrong name is one usage error) and the workers plan and run.
+"""
+
+from __future__ import annotations
+
+import json
+import shlex
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from pytest_mitosis.model import Experiment, MitosisError, PlanError, TreeError, TrialSpec
+from pytest_mitosis.plan.config import Project, read_project
+from pytest_mitosis.plan.index import Index, read_file
+from pytest_mitosis.plan.references import LoadedExperiment, load_experiment
+from pytest_mitosis.plan.selection import Request, parse_request
+from pytest_mitosis.plan.variants import expand, read_id, require_targets
+from pytest_mitosis.plugin import is_experiment_node
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from pytest_mitosis.identity.repository import RepositoryState
+    from pytest_mitosis.runner import Runner
+    from pytest_mitosis.table import Row
+
+NAME = "mitosis-session"
+WORKER_INPUT = "mitosis_nodes"
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """An experiment's place in the collection tree; ``ids`` are the trials a pasted id asks for."""
+
+    file: str
+    node: str
+    ids: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """An experiment that is to be collected, with its trials, or why its module skips itself."""
+
+    experiment: Experiment
+    loaded: LoadedExperiment | None
+    specs: tuple[TrialSpec, ...]
+    skipped: BaseException | None = None
+    is_draft: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Code:
+    """The repositories the session's code is in, or the sentence why that cannot be said."""
+
+    states: tuple[RepositoryState, ...] = ()
+    problem: str = ""
+
+    @property
+    def commit(self) -> str | None:
+        """The commit of the project's own repository."""
+        return self.states[0].commit if self.states else None
+
+
+@dataclass
+class ExperimentSession:
+    """What a pytest session knows of its experiments."""
+
+    config: pytest.Config
+    project: Project
+    nodes: list[Node]
+    other_arguments: list[str]
+    request: Request
+    draft: bool
+    planned: dict[Path, dict[str, Planned]] = field(default_factory=dict)
+    interrupted: list[Row] = field(default_factory=list)
+
+    @cached_property
+    def code(self) -> Code:
+        """The state of the project's repository and of those behind editable installs."""
+        from pytest_mitosis.identity.repository import editable_repositories, read_state
+
+        exclude = [self.project.trials_folder, self.project.locks_folder]
+        if not self.project.is_repository:
+            return Code(problem=f"{self.project.root} is not a git repository")
+        try:
+            own = read_state(self.project.root, ignore=self.project.clean_ignore, exclude=exclude)
+            others = [
+                read_state(root, exclude=exclude) for root in editable_repositories([own.root])
+            ]
+        except TreeError as error:
+            return Code(problem=str(error))
+        return Code((own, *others))
+
+    @cached_property
+    def runner(self) -> Runner:
+        """Runs trials; made when the first one is, because it imports what running needs."""
+        from pytest_mitosis.runner import Runner
+
+        return Runner(self)
+
+    def arguments(self) -> list[str]:
+        """What pytest is to collect in place of what the command line said."""
+        nodes = dict.fromkeys(f"{node.file}::{node.node}" for node in self.nodes)
+        return [*self.other_arguments, *nodes]
+
+    def plan(self) -> None:
+        """Import the experiments and expand them into trial specs.
+
+        Raises
+        ------
+        PlanError
+            If anything the command line or the tables say is wrong.
+        """
+        index = Index(self.project)
+        loaded: list[tuple[Node, Experiment, LoadedExperiment | None, BaseException | None]] = []
+        for node in self.nodes:
+            experiment = index.find_node(Path(node.file), node.node)
+            try:
+                loaded.append((node, experiment, load_experiment(experiment), None))
+            except pytest.skip.Exception as skipped:  # pytest.importorskip in the user's module
+                loaded.append((node, experiment, None, skipped))
+        require_targets([one for _, _, one, _ in loaded if one is not None], self.request)
+        for node, experiment, one, skipped in loaded:
+            specs = self._specs(node, one) if one is not None else ()
+            nodes = self.planned.setdefault(Path(node.file), {})
+            before = nodes[node.node].specs if node.node in nodes else ()
+            unique = {spec.id: spec for spec in (*before, *specs)}
+            nodes[node.node] = Planned(experiment, one, tuple(unique.values()), skipped, self.draft)
+
+    def _specs(self, node: Node, loaded: LoadedExperiment) -> Iterable[TrialSpec]:
+        if node.ids:
+            return [read_id(loaded, text) for text in node.ids]
+        return expand(loaded, self.request)
+
+    def describe_code(self) -> str:
+        """``commit 7ab1f20 main, clean`` for the header."""
+        if self.code.problem:
+            return self.code.problem.splitlines()[0]
+        own = self.code.states[0]
+        dirty = sum(len(state.changes) for state in self.code.states)
+        where = own.branch or "detached head"
+        commit = own.commit[:7] if own.commit else "none yet"
+        return f"commit {commit} {where}, {f'{dirty} uncommitted' if dirty else 'clean'}"
+
+    def rerun_command(self, nodeid: str) -> str:
+        """The command that runs one trial again."""
+        command = ["pytest", "-p", "mitosis", nodeid]
+        if self.draft:
+            command.append("--exp-draft")
+        folder = self.config.getoption("trials_folder")
+        if folder:
+            command += ["--trials-folder", folder]
+        return shlex.join(command)
+
+
+def wake(config: pytest.Config) -> None:
+    """Read what the command line asks for and register what collects, guards, runs and reports.
+
+    Raises
+    ------
+    pytest.UsageError
+        If a name, an option or a table is wrong.
+    """
+    from pytest_mitosis import collection, fixtures, reporting
+
+    if config.getoption("usepdb", False) or config.getoption("trace", False):
+        raise pytest.UsageError(
+            "--pdb and --trace cannot follow a trial into its own process; "
+            "call the experiment in a plain Python session to debug it"
+        )
+    try:
+        session = _read_session(config)
+    except MitosisError as error:
+        raise pytest.UsageError(str(error)) from None
+    manager = config.pluginmanager
+    manager.register(session, NAME)
+    manager.register(fixtures, "mitosis-fixtures")
+    manager.register(collection.Collection(session), "mitosis-collection")
+    manager.register(reporting.Reporter(session), "mitosis-reporting")
+    config.args[:] = session.arguments()
+    config.option.keyword = collection.rewrite_keywords(config.option.keyword)
+
+
+def session_of(config: pytest.Config) -> ExperimentSession:
+    """The session object of ``config``."""
+    session = config.pluginmanager.get_plugin(NAME)
+    assert isinstance(session, ExperimentSession)
+    return session
+
+
+def _read_session(config: pytest.Config) -> ExperimentSession:
+    here = config.invocation_params.dir
+    given = list(config.args) if config.args_source is config.ArgsSource.ARGS else []
+    names: list[str] = list(dict.fromkeys(config.getoption("exp")))
+    ours = [one for one in given if is_experiment_node(one) and ("::" in one or not names)]
+    start = here if names or not ours else (here / ours[0].partition("::")[0]).parent
+    folder = config.getoption("trials_folder")
+    project = read_project(start.resolve(), here / folder if folder else None)
+    others = [one for one in given if one not in ours]
+    worker_input = getattr(config, "workerinput", None)
+    if worker_input is not None:
+        known = json.loads(worker_input[WORKER_INPUT])
+        nodes = [Node(one["file"], one["node"], tuple(one["ids"])) for one in known["nodes"]]
+        others = known["others"]
+    else:
+        # With --exp, plain paths say where to look; without it they are pytest's as ever.
+        index = Index(project, [here / one for one in others] if names else ())
+        nodes = [_node_of(index.find(name)) for name in names]
+        nodes += [node for one in ours for node in _nodes_of_argument(index, here, one)]
+        others = [] if names else others
+    request = parse_request(
+        config.getoption("variant"), config.getoption("eval_param"), config.getoption("seeds")
+    )
+    if request and any(node.ids for node in nodes):
+        raise PlanError(
+            "a node id with [brackets] says all parameters: "
+            "leave --variant, --eval-param and --seeds out"
+        )
+    return ExperimentSession(config, project, nodes, others, request, config.getoption("exp_draft"))
+
+
+def _node_of(experiment: Experiment) -> Node:
+    return Node(str(experiment.file), experiment.node)
+
+
+def _nodes_of_argument(index: Index, here: Path, argument: str) -> list[Node]:
+    """The nodes a path or node id on the command line stands for."""
+    place, bracket, trial = argument.partition("[")
+    path, _, name = place.partition("::")
+    file = (here / path).resolve()
+    if not file.is_file():
+        raise PlanError(f"{path} does not exist; node ids are relative to {here}")
+    if not name:
+        return [Node(str(file), one) for one in read_file(file).names]
+    experiment = index.find_node(file, name)
+    ids = (trial.removesuffix("]"),) if bracket else ()
+    return [Node(str(experiment.file), experiment.node, ids)]

@@ -1,0 +1,159 @@
+"""Rows of a session's trials, and the table the terminal shows of them.
+
+Rows travel from xdist's workers to its controller as JSON, on reports; so they hold builtins only.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING, Self
+
+from pytest_mitosis.model import Kind, Status, Trial, TrialSpec
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+MOST_ROWS = 20
+MOST_METRICS = 4
+
+
+class Refusal(StrEnum):
+    """Why an item did not run, or its trial could not be kept."""
+
+    DIRTY = "dirty"
+    LOCKED = "locked"
+    STORE = "store"
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One trial of this session, or one item that was refused (then without an id)."""
+
+    nodeid: str = ""
+    trial: str = ""
+    experiment: str = ""
+    status: str = ""
+    draft: bool = False
+    parts: tuple[tuple[str, str], ...] = ()
+    metrics: dict[str, float | int | bool | str] = field(default_factory=dict)
+    against: str = ""
+    seconds: float = 0.0
+    folder: str = ""
+    refusal: str = ""
+    reason: str = ""
+    notes: tuple[str, ...] = ()
+
+    def to_text(self) -> str:
+        """JSON, so that a report carries nothing but text."""
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def from_text(cls, text: str) -> Self:
+        """The row in ``text``."""
+        data = json.loads(text)
+        parts = tuple((name, value) for name, value in data["parts"])
+        return cls(**{**data, "parts": parts, "notes": tuple(data["notes"])})
+
+
+def row_of(trial: Trial, spec: TrialSpec, against: str) -> Row:
+    """The row of a recorded trial."""
+    m = trial.manifest
+    failure = m.get("failure")
+    return Row(
+        trial=trial.id,
+        experiment=m["experiment"],
+        status=m["status"],
+        draft=bool(m["draft"]),
+        parts=_parts(spec),
+        metrics=m["metrics"],
+        against=against,
+        seconds=float(m["duration_s"]),
+        folder=str(trial.folder),
+        reason=f"{failure['type']}: {failure['message']}" if failure else "",
+        notes=tuple(m["notes"]),
+    )
+
+
+def _parts(spec: TrialSpec) -> tuple[tuple[str, str], ...]:
+    shown = [
+        (f"{b.step}.{b.parameter}", b.name)
+        for b in spec.bindings
+        if b.kind in {Kind.VARIANT, Kind.LITERAL}
+    ]
+    return (*shown, *([("seed", f"s{spec.seed}")] if spec.seed is not None else []))
+
+
+def render(rows: Sequence[Row]) -> list[str]:
+    """The table of all trials, one block per experiment, at most 20 rows each."""
+    lines: list[str] = []
+    for experiment in dict.fromkeys(row.experiment for row in rows):
+        block = [row for row in rows if row.experiment == experiment]
+        lines += _render_block(experiment, block)
+    return lines
+
+
+def _render_block(experiment: str, rows: Sequence[Row]) -> list[str]:
+    names = _varying(rows)
+    metrics = list(dict.fromkeys(name for row in rows for name in row.metrics))[:MOST_METRICS]
+    shown = rows[-MOST_ROWS:]
+    widths = {name: max(len(dict(row.parts).get(name, "")) for row in shown) for name in names}
+    body = []
+    for row in shown:
+        parts = dict(row.parts)
+        label = " ".join(parts.get(name, "").ljust(widths[name]) for name in names)
+        values = [format_metric(row.metrics.get(name)) for name in metrics]
+        verdict = row.against if row.status == Status.DONE else word_of(row)
+        body.append([row.trial, label, *values, verdict, format_seconds(row.seconds)])
+    header = ["trial", experiment, *metrics, "against last", "time"]
+    lines = _align([header, *body])
+    if len(rows) > len(shown):
+        lines.append(f" and {len(rows) - len(shown)} more")
+    return lines
+
+
+def _varying(rows: Sequence[Row]) -> list[str]:
+    """The parameters that differ between rows; all of them if there is only one row."""
+    names = list(dict.fromkeys(name for row in rows for name, _ in row.parts))
+    varying = [name for name in names if len({dict(row.parts).get(name) for row in rows}) > 1]
+    return varying if len(rows) > 1 else names
+
+
+def _align(cells: Sequence[Sequence[str]]) -> list[str]:
+    widths = [max(len(row[i]) for row in cells) for i in range(len(cells[0]))]
+    lines = []
+    for row in cells:
+        left = [cell.ljust(width) for cell, width in zip(row[:2], widths[:2], strict=True)]
+        right = [cell.rjust(width) for cell, width in zip(row[2:], widths[2:], strict=True)]
+        lines.append(" " + "  ".join([*left, *right]).rstrip())
+    return lines
+
+
+def word_of(row: Row) -> str:
+    """The word for a row's state, as people see it."""
+    if row.refusal == Refusal.LOCKED:
+        return "LOCKED"
+    if row.draft and row.status == Status.DONE:
+        return "draft"
+    loud = {Status.CRASHED, Status.TIMEOUT}
+    return row.status.upper() if row.status in loud else row.status
+
+
+def format_metric(value: object) -> str:
+    """Four significant digits; a dash for nothing, a short text as it is."""
+    if value is None:
+        return "–"
+    if isinstance(value, bool | str):
+        text = str(value).replace("\n", " ")
+        return text if len(text) <= 24 else f"{text[:23]}…"
+    return f"{value:.4g}"
+
+
+def format_seconds(seconds: float) -> str:
+    """``0.42 s``, ``4:12``, ``9:02:11``."""
+    if seconds < 60:
+        return f"{seconds:.2g} s" if seconds < 10 else f"{seconds:.0f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
