@@ -130,6 +130,13 @@ class FolderSink:
         return name
 
 
+def _digest(file: IO[bytes]) -> str:
+    digest = hashlib.sha256()
+    while chunk := file.read(1 << 20):
+        digest.update(chunk)
+    return digest.hexdigest()
+
+
 def _safe_label(label: str) -> str:
     return _UNSAFE.sub("-", label) or "-"
 
@@ -203,7 +210,7 @@ def open_inside(folder: Path, name: object) -> Iterator[IO[bytes]]:
 def open_verified(folder: Path, name: object, sha256: object) -> Iterator[IO[bytes]]:
     """Open a sidecar and hand it out only if its content is what was recorded."""
     with open_inside(folder, name) as file:
-        found = hashlib.file_digest(file, "sha256").hexdigest()
+        found = _digest(file)
         if found != sha256:
             raise ResultError(
                 f"{folder / str(name)} is not the file that was saved (its sha256 differs); "

@@ -37,7 +37,7 @@ def find_encoder(cls: type) -> Callable[[Encoder, Any, Place], Json] | None:
     if issubclass(cls, np.generic):
         return _encode_scalar
     if issubclass(cls, np.dtype):
-        return lambda encoder, value, place: {"$": "dtype", **describe_dtype(value)}
+        return lambda encoder, value, place: {"$": "dtype", **_describe_any(value)}
     views = (np.recarray, np.matrix, np.memmap)
     known: dict[type, Callable[[Encoder, Any, Place], Json]] = {
         np.ndarray: encode_array,
@@ -68,6 +68,20 @@ def describe_dtype(dtype: DType) -> dict[str, Json]:
     return node
 
 
+def _describe_any(dtype: DType) -> dict[str, Json]:
+    # A dtype that is itself an array occurs on its own, never as that of an array.
+    if dtype.subdtype is None:
+        return describe_dtype(dtype)
+    return describe_dtype(dtype.subdtype[0]) | {"shape": list(dtype.subdtype[1])}
+
+
+def _dtype(_: Decoder, node: dict[str, Json]) -> DType:
+    import numpy as np
+
+    dtype = restore_dtype(node)
+    return np.dtype((dtype, tuple(node["shape"]))) if "shape" in node else dtype
+
+
 def _lists(descr: Any) -> Json:  # nested lists and tuples of text and integers
     return [_lists(part) for part in descr] if isinstance(descr, (list, tuple)) else descr
 
@@ -95,15 +109,13 @@ def restore_dtype(node: dict[str, Json]) -> DType:
     dtype = np.dtype(descr) if isinstance(descr, str) else npy.descr_to_dtype(_descr(descr))
     if node.get("align") and dtype.fields is not None:
         fields = [dtype.fields[name] for name in dtype.names or ()]
-        return np.dtype(
-            {
-                "names": list(dtype.names or ()),
-                "formats": [field[0] for field in fields],
-                "offsets": [field[1] for field in fields],
-                "itemsize": dtype.itemsize,
-                "aligned": True,
-            }
-        )  # type: ignore[call-overload]
+        layout: Any = {
+            "names": list(dtype.names or ()),
+            "formats": [field[0] for field in fields],
+            "offsets": [field[1] for field in fields],
+            "itemsize": dtype.itemsize,
+        }
+        return np.dtype(layout, align=True)
     return dtype
 
 
@@ -305,7 +317,7 @@ def need(module: str) -> Any:
 
 DECODERS: dict[str, Callable[[Decoder, dict[str, Json]], object]] = {
     "ndarray": _array,
-    "dtype": lambda _, node: restore_dtype(node),
+    "dtype": _dtype,
     "recarray": _view("recarray"),
     "matrix": _view("matrix"),
     "MaskedArray": _masked,

@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 import enum
 import types
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from pytest_mitosis.store.codec.inert import Opaque
@@ -94,7 +95,7 @@ def _enum(decoder: Decoder, node: dict[str, Json]) -> object:
 def _combined(cls: type[enum.Flag], value: int) -> enum.Flag | None:
     try:
         return cls(value)
-    except Exception:  # noqa: BLE001  flags that do not exist any more; _missing_ may raise anything
+    except Exception:
         return None
 
 
@@ -119,9 +120,10 @@ def _encode_named_tuple(encoder: Encoder, value: tuple[object, ...], place: Plac
 def _named_tuple(decoder: Decoder, node: dict[str, Json]) -> object:
     fields = {name: decoder.decode(item) for name, item in node["fields"].items()}
     cls = decoder.find_class(node["class"])
-    if not _is_named_tuple(cls) or cls._fields != tuple(fields):  # type: ignore[union-attr]
+    if cls is None or not _is_named_tuple(cls) or cls._fields != tuple(fields):  # type: ignore[attr-defined]
         return Opaque(node["class"], fields)
-    return tuple.__new__(cls, fields.values())  # type: ignore[type-var]
+    build: Any = tuple.__new__  # Any: the class is known to be a tuple only at run time
+    return build(cls, fields.values())
 
 
 # --- dataclasses ----------------------------------------------------------------------------------
@@ -137,10 +139,10 @@ def _state(value: object) -> dict[str, object]:
                     found[name] = slot.__get__(value)
                 except AttributeError:  # declared and never set
                     continue
-    try:
+    with suppress(AttributeError):  # only slots
         found.update(object.__getattribute__(value, "__dict__"))
-    except AttributeError:  # only slots
-        pass
+    # Left by Boxed[int](...) on the instance: what a type checker reads, not a part of the value.
+    found.pop("__orig_class__", None)
     return found
 
 
@@ -157,7 +159,7 @@ def _field_names(cls: type) -> list[str]:
 def _encode_dataclass(encoder: Encoder, value: object, place: Place) -> Json:
     state, names = _state(value), _field_names(type(value))
     ordered = {name: state[name] for name in names if name in state}
-    node = {"$": "dataclass", "class": type_name(type(value))}
+    node: dict[str, Json] = {"$": "dataclass", "class": type_name(type(value))}
     node["fields"] = _encode_fields(encoder, ordered | state, place)
     if list(node["fields"]) != names:
         node["declared"] = names
@@ -170,7 +172,7 @@ def _dataclass(decoder: Decoder, node: dict[str, Json]) -> object:
     cls = decoder.find_class(node["class"])
     if cls is None or not _is_dataclass(cls) or set(_field_names(cls)) != set(declared):
         return Opaque(node["class"], fields)
-    found = object.__new__(cls)
+    found: object = object.__new__(cls)
     for name, item in fields.items():
         object.__setattr__(found, name, item)
     return found

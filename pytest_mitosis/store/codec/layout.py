@@ -1,4 +1,4 @@
-"""JSON laid out for people: short containers on one line, rows of numbers filled, keys as they came.
+"""JSON laid out for people: short containers on one line, rows of numbers filled, keys in order.
 
 Any JSON reader reads it. Knows nothing about tags.
 """

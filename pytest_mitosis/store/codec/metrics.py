@@ -55,18 +55,29 @@ def scalar(value: object) -> Metric | None:
     if cls in (bool, int, float, str):
         return value  # type: ignore[return-value]
     np: Any = loaded("numpy")  # Any: may be absent
-    if np is not None and cls is getattr(np, "ndarray", None) and value.ndim == 0:  # type: ignore[attr-defined]
-        value = value[()]  # type: ignore[index]
-        cls = type(value)
-    if np is not None and isinstance(value, getattr(np, "generic", ())):
-        return _from_numpy(value)
+    if hasattr(np, "ndarray"):
+        if cls is np.ndarray and _is_scalar_array(value):
+            return _from_numpy(value)
+        if issubclass(cls, np.generic):
+            return _from_numpy(value)
+    return _from_subclass(cls, value)
+
+
+def _is_scalar_array(value: Any) -> bool:
+    return bool(value.ndim == 0)
+
+
+def _from_subclass(cls: type, value: Any) -> Metric | None:
     # The builtin's own method: a subclass may have overridden the conversion.
-    for base, convert in ((int, int.__int__), (float, float.__float__), (str, str.__str__)):
-        if issubclass(cls, base):
-            return convert(value)  # type: ignore[operator, no-any-return]
-    return None
+    if issubclass(cls, int):
+        return int.__int__(value)
+    if issubclass(cls, float):
+        return float.__float__(value)
+    return str.__str__(value) if issubclass(cls, str) else None
 
 
 def _from_numpy(value: Any) -> Metric | None:
-    convert = {"b": bool, "i": int, "u": int, "f": float, "U": str}.get(value.dtype.kind)
-    return None if convert is None else convert(value)
+    # item() of a long double is one again; float() is as near as a double gets.
+    convert: dict[str, type[Metric]] = {"b": bool, "i": int, "u": int, "f": float, "U": str}
+    kind = convert.get(value.dtype.kind)
+    return None if kind is None else kind(value[()])

@@ -23,13 +23,17 @@ _NAMED = (
 def type_name(cls: type) -> str:
     """``module:qualname`` of a class; ``builtins`` is left out."""
     try:
-        module, name = cls.__module__, cls.__qualname__
-    except Exception:  # noqa: BLE001  a metaclass may do anything
+        module, name = _module_and_name(cls)
+    except Exception:
         return "?"
     if not isinstance(module, str) or not isinstance(name, str):
         return "?"
-    name = f"{name}" if module == "builtins" else f"{module}:{name}"
-    return name.encode("utf-8", "backslashreplace").decode()
+    full = name if module == "builtins" else f"{module}:{name}"
+    return full.encode("utf-8", "backslashreplace").decode()
+
+
+def _module_and_name(cls: type) -> tuple[object, object]:
+    return cls.__module__, cls.__qualname__
 
 
 def inert_text(value: object) -> str:
@@ -55,6 +59,11 @@ def _cut(text: str, limit: int) -> str:
     return text if len(text) <= limit else text[: max(limit - 1, 0)] + "…"
 
 
+def without_addresses(text: str) -> str:
+    """Return a text without memory addresses, which differ in every run."""
+    return _ADDRESS.sub("", text)
+
+
 def safe_text(value: object, limit: int = 200) -> str:
     """Short text of any object, never an exception.
 
@@ -69,10 +78,9 @@ def safe_text(value: object, limit: int = 200) -> str:
     name = type_name(type(value))
     try:
         text = repr(value)
-    except Exception:  # noqa: BLE001  any object may come here, with any __repr__
+    except Exception:
         return _cut(name, limit)
-    text = _ADDRESS.sub("", str(text))
-    text = text.encode("utf-8", "backslashreplace").decode()
+    text = without_addresses(str(text)).encode("utf-8", "backslashreplace").decode()
     return _cut(f"{name} {text}", limit)
 
 

@@ -114,7 +114,7 @@ def elements(encoder: Encoder, values: Iterable[object], place: Place) -> list[J
     return found
 
 
-def _pairs(encoder: Encoder, value: dict[object, object], place: Place) -> list[Json]:
+def _pairs(encoder: Encoder, value: dict[Any, object], place: Place) -> list[Json]:
     return [
         [encoder.encode(key, place.index(number)), encoder.encode(item, place.item(key, number))]
         for number, (key, item) in enumerate(value.items())
@@ -171,7 +171,8 @@ def _encode_ordered(encoder: Encoder, value: dict[object, object], place: Place)
 
 def _counter(decoder: Decoder, node: dict[str, Json]) -> collections.Counter[object]:
     found: collections.Counter[object] = collections.Counter()
-    dict.update(found, _dict(decoder, node))
+    # Not Counter's own update, which adds.
+    dict.update(found, _dict(decoder, node))  # type: ignore[misc]
     return found
 
 

@@ -13,17 +13,18 @@ from __future__ import annotations
 import importlib
 import pickle
 import sys
+import types
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from pytest_mitosis.model import ResultError
 from pytest_mitosis.store.codec import arrays, classes, frames, plain, sparse
 from pytest_mitosis.store.codec.inert import Pickled, Unsaved
-from pytest_mitosis.store.codec.names import inert_text, safe_text, type_name
+from pytest_mitosis.store.codec.names import inert_text, safe_text, type_name, without_addresses
 from pytest_mitosis.store.codec.place import ROOT, NoSafeForm, Place
 from pytest_mitosis.store.sidecars import open_verified
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
     from contextlib import AbstractContextManager
     from pathlib import Path
     from typing import IO
@@ -152,7 +153,7 @@ class Encoder:
     def _pickle(self, value: object, place: Place) -> Json:
         try:
             data = pickle.dumps(value, protocol=5)
-        except Exception as error:  # noqa: BLE001  the object's own __reduce__ may raise anything
+        except Exception as error:
             return self.leave_out(value, place, f"pickle refuses it: {_why(error)}")
         name = type_name(type(value))
         saved = self.sink.write(place.labels(), ".pickle", lambda file: file.write(data))
@@ -180,9 +181,9 @@ def in_file(saved: SavedFile) -> dict[str, Json]:
 def _why(error: Exception) -> str:
     try:
         text = str(error)
-    except Exception:  # noqa: BLE001  an exception of the user's may raise in __str__
+    except Exception:
         text = ""
-    return safe_text(f"{type(error).__name__}: {text}")
+    return safe_text(without_addresses(f"{type(error).__name__}: {text}"))
 
 
 def find_encoder(cls: type) -> Callable[[Encoder, Any, Place], Json] | None:
@@ -218,9 +219,9 @@ class Decoder:
             return [self.decode(item) for item in node]
         if not isinstance(node, dict):
             return node
-        tag = node.get("$")
-        if tag is None:
+        if "$" not in node:
             return {key: self.decode(item) for key, item in node.items()}
+        tag = node["$"]
         decoder = _DECODERS.get(tag)
         if decoder is None:
             raise ResultError(f"the type {safe_text(tag)} is unknown here: update pytest-mitosis")
@@ -239,20 +240,29 @@ class Decoder:
         if name in self._classes:
             return self._classes[name]
         module_name, _, qualname = name.rpartition(":")
-        module = sys.modules.get(module_name)
-        if module is None and self.trust and module_name:
+        found: object = sys.modules.get(module_name)
+        if found is None and self.trust and module_name:
             try:
-                module = importlib.import_module(module_name)
-            except Exception:  # noqa: BLE001  any code may run; without it the object is opaque
+                found = importlib.import_module(module_name)
+            except Exception:  # any code may run; without the class the object is opaque
                 return None
-        # vars() and not getattr(): a module's or a metaclass's own __getattr__ is code.
-        found: object = module
         for step in qualname.split("."):
-            if not hasattr(type(found), "__dict__") or found is None:
+            names = _names_in(found)
+            if step not in names:
                 return None
-            names = found.__dict__ if isinstance(found, type) else vars(found)
-            found = names.get(step)
+            found = names[step]
         return found if isinstance(found, type) else None
+
+
+def _names_in(found: object) -> Mapping[str, object]:
+    # Not getattr() and not vars(): a lazy module or a metaclass would run code of its own.
+    if issubclass(type(found), types.ModuleType):
+        module: dict[str, object] = vars(types.ModuleType)["__dict__"].__get__(found)
+        return module
+    if issubclass(type(found), type):
+        members: Mapping[str, object] = vars(type)["__dict__"].__get__(found)
+        return members
+    return {}
 
 
 def _decode_pickle(decoder: Decoder, node: dict[str, Json]) -> object:
