@@ -78,13 +78,13 @@ def write_data(walk: Walk, array: np.ndarray[Any, Any], path: str) -> None:
         write_note(walk, array, path)
 
 
-def plain(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+def plain(array: Any) -> Any:
     """Return the elements in C order, little endian, every NaN the same one."""
     import numpy as np
 
     if array.dtype.byteorder == ">" or (array.dtype.byteorder == "=" and not np.little_endian):
         array = array.astype(array.dtype.newbyteorder("<"))
-    flat = np.ascontiguousarray(array).reshape(-1)
+    flat: Any = np.ascontiguousarray(array).reshape(-1)
     if flat.dtype.kind in "fc" and flat.size:
         flat = _one_nan(flat)
         if flat.dtype.itemsize > (8 if flat.dtype.kind == "f" else 16):
@@ -92,10 +92,10 @@ def plain(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     return flat
 
 
-def _one_nan(flat: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+def _one_nan(flat: Any) -> Any:
     import numpy as np
 
-    parts = flat.view(flat.real.dtype) if flat.dtype.kind == "c" else flat
+    parts: Any = flat.view(flat.real.dtype) if flat.dtype.kind == "c" else flat
     # A minimum is NaN if any element is, and costs a third of isnan.
     with np.errstate(all="ignore"):
         clean = parts.min() == parts.min()
@@ -133,7 +133,8 @@ def write_note(walk: Walk, array: np.ndarray[Any, Any], path: str) -> None:
         texts = (_element(part) for part in array.reshape(-1))
         walk.note(f"{path}[:]", f"values {' '.join(texts)}")
     elif array.size and array.dtype.kind in "biuf":
-        flat = array.reshape(-1) if array.dtype.kind != "b" else array.reshape(-1).view(np.uint8)
+        flat: Any = array.reshape(-1)
+        flat = flat.view(np.uint8) if array.dtype.kind == "b" else flat
         with np.errstate(all="ignore"):
             low, high = flat.min(), flat.max()
             lost = ""
@@ -143,8 +144,8 @@ def write_note(walk: Walk, array: np.ndarray[Any, Any], path: str) -> None:
                 flat = finite if finite.size else flat
                 low, high = flat.min(), flat.max()
             mean = float(flat.mean(dtype=np.float64))
-        texts = (_element(low), _element(high), format(mean, ".6g"))
-        walk.note(f"{path}[:]", "min={} max={} mean={}".format(*texts) + lost)
+        shown = f"min={_element(low)} max={_element(high)} mean={mean:.6g}{lost}"
+        walk.note(f"{path}[:]", shown)
 
 
 def _element(part: Any) -> str:
@@ -219,7 +220,8 @@ def read_masked(walk: Walk, value: Any, path: str) -> None:
     """Write a masked array: what is under the mask does not count."""
     import numpy as np
 
-    data = np.ma.MaskedArray.filled(value, np.zeros((), value.dtype)[()])
+    nothing: Any = np.zeros((), value.dtype)[()]
+    data = np.ma.MaskedArray.filled(value, nothing)
     mask = np.broadcast_to(np.ma.getmaskarray(value), value.shape)
     walk.leaf(path, f"masked_array dtype={dtype_text(value.dtype)} shape={value.shape}")
     write_data(walk, np.asarray(data), path)

@@ -16,6 +16,9 @@ from pytest_mitosis.identity.description import Description, Leaf
 from pytest_mitosis.identity.files import FILES
 from pytest_mitosis.identity.frames import FRAMES
 from pytest_mitosis.identity.functions import FUNCTIONS, check_home, write_class_code
+from pytest_mitosis.identity.generators import GENERATORS
+from pytest_mitosis.identity.libraries import LIBRARIES
+from pytest_mitosis.identity.neural import NEURAL
 from pytest_mitosis.identity.objects import (
     flag_internal,
     read_attrs,
@@ -44,6 +47,9 @@ _READERS: Final[dict[str, Reader]] = {
     **STDLIB,
     **ARRAYS,
     **FRAMES,
+    **GENERATORS,
+    **LIBRARIES,
+    **NEURAL,
     **FILES,
     **REFUSED,
     "enum:Enum": read_enum,

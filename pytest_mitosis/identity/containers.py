@@ -6,9 +6,7 @@ Must not know numpy, pandas or how classes are described.
 
 from __future__ import annotations
 
-import array
 import collections
-import types
 from typing import TYPE_CHECKING, Any, Final
 
 from pytest_mitosis.identity.description import Leaf
@@ -16,6 +14,8 @@ from pytest_mitosis.identity.scalars import bytes_text, sha256
 from pytest_mitosis.identity.walk import Walk, attribute, item, label
 
 if TYPE_CHECKING:
+    import array
+    import types
     from collections.abc import Iterable
 
     from pytest_mitosis.identity.walk import Reader
@@ -102,9 +102,9 @@ def members(walk: Walk, values: Iterable[object], path: str) -> None:
     """Write unordered elements; an element's place is its text."""
     rows: list[tuple[str, Walk | None]] = []
     for part in values:
-        text = walk.scalars.get(type(part))
-        if text is not None:
-            rows.append((text(part), None))
+        scalar = walk.scalars.get(type(part))
+        if scalar is not None:
+            rows.append((scalar(part), None))
             continue
         side = walk.aside(part, f"{path}{{}}")
         rows.append((label(side), side))
@@ -134,7 +134,7 @@ def read_defaultdict(walk: Walk, value: collections.defaultdict[object, object],
     entries(walk, dict.items(value), path)
 
 
-def read_counter(walk: Walk, value: collections.Counter[object], path: str) -> None:
+def read_counter(walk: Walk, value: dict[object, object], path: str) -> None:
     """Write a Counter."""
     walk.leaf(path, "Counter")
     entries(walk, dict.items(value), path)

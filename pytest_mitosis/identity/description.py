@@ -74,7 +74,7 @@ class Description:
 
     @classmethod
     def from_json(cls, data: Mapping[str, object]) -> Description:
-        """Read what :meth:`to_json` wrote; raise ValueError if the digest does not fit the leaves."""
+        """Read what :meth:`to_json` wrote; raise ValueError if digest and leaves disagree."""
         rows = cast("list[list[str]]", data["leaves"])
         leaves = tuple(Leaf(path, _facet(facet), text) for path, facet, text in rows)
         description = cls(leaves, str(data.get("summary", "")))

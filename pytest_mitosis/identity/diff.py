@@ -64,7 +64,8 @@ def _values(old: Description, new: Description) -> Iterator[Change]:
             severity = "note"
         facet = (now or was or _Place("value", "")).facet
         detail = _detail(notes[0].get(path, []), notes[1].get(path, []))
-        yield Change(path, facet, was and was.text, now and now.text, severity, detail)
+        texts = (was.text if was else None, now.text if now else None)
+        yield Change(path, facet, *texts, severity, detail)
 
 
 def _places(leaves: Sequence[Leaf]) -> dict[str, _Place]:
@@ -105,9 +106,9 @@ def _inside(change: Change, changed: Sequence[str]) -> bool:
         return False
     for path in changed:
         front = "" if path == "." else path
-        if change.path != path and change.path.startswith(front):
-            if change.path[len(front) : len(front) + 1] in (".", "[", "{"):
-                return True
+        inner = change.path.startswith(front) and change.path != path
+        if inner and change.path[len(front) : len(front) + 1] in (".", "[", "{"):
+            return True
     return False
 
 

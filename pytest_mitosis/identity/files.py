@@ -6,7 +6,6 @@ A bare path in a lookup dictionary is locked by its text only. Must not know how
 from __future__ import annotations
 
 import hashlib
-import os
 import sys
 import time
 from dataclasses import dataclass
@@ -18,6 +17,8 @@ from pytest_mitosis.identity.walk import Walk, item
 from pytest_mitosis.model import Undescribable
 
 if TYPE_CHECKING:
+    import os
+
     from pytest_mitosis.identity.walk import Reader
 
 _RACY: Final = 2.0  # seconds: a file this young may change again within one clock tick

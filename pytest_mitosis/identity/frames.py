@@ -169,8 +169,8 @@ def write_ticks(walk: Walk, array: np.ndarray[Any, Any], path: str) -> None:
 
 
 def _write_texts(walk: Walk, column: Any, path: str, kind: str) -> None:
-    missing = column.isna()
-    missing = missing if isinstance(missing, _ndarray()) else missing.to_numpy()
+    missing: Any = column.isna()
+    missing = missing.to_numpy() if hasattr(missing, "to_numpy") else missing
     array = column.to_numpy(dtype=object)
     lost = bool(missing.any())
     if len(array) == 0 or bool(missing.all()):
@@ -192,12 +192,6 @@ def _write_texts(walk: Walk, column: Any, path: str, kind: str) -> None:
         walk.note(f"{path}[:]", f"values {' '.join(part.replace(' ', '_') for part in shown)}")
     if lost:
         walk.leaf(f"{path}[missing]", sha256(missing.tobytes()))
-
-
-def _ndarray() -> type:
-    import numpy as np
-
-    return np.ndarray
 
 
 def _write_elements(walk: Walk, column: Any, path: str) -> None:

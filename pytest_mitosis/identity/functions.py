@@ -14,6 +14,7 @@ from types import CodeType, FunctionType, ModuleType
 from typing import TYPE_CHECKING, Any, Final
 
 from pytest_mitosis.identity import names, source
+from pytest_mitosis.identity.state import is_python, state_of
 from pytest_mitosis.identity.walk import Walk, attribute
 from pytest_mitosis.model import Undescribable
 
@@ -219,6 +220,26 @@ def read_cached(walk: Walk, value: Any, path: str) -> None:
     walk.leaf(path, "lru_cache")
     walk.visit(value.cache_parameters(), attribute(path, "parameters"))
     walk.visit(value.__wrapped__, attribute(path, "func"))
+
+
+def read_named(walk: Walk, value: Any, path: str) -> bool:
+    """Write an object that a module offers under its own name, such as ``np.sin``; say if so."""
+    kind = type(value)
+    if is_python(kind):
+        space = state_of(value)
+        module, qualname = space.get("__module__"), space.get("__qualname__")
+    else:
+        module = getattr(value, "__module__", None)
+        qualname = getattr(value, "__qualname__", None) or getattr(value, "__name__", None)
+    if not isinstance(qualname, str) or not qualname:
+        return False
+    homes = [module] if isinstance(module, str) else ["numpy", "scipy.special"]
+    for home in homes:
+        if home and names.is_importable(value, home, qualname):
+            check_home(walk, home, f"the function {qualname}", path)
+            walk.leaf(path, f"function {names.name_of(value, home, qualname)}")
+            return True
+    return False
 
 
 FUNCTIONS: Final[dict[str, Reader]] = {

@@ -7,20 +7,21 @@ does not change what was recorded before. Must not run the user's code: no prope
 from __future__ import annotations
 
 import copyreg
-import types
 from typing import TYPE_CHECKING, Any, Final
 
 from pytest_mitosis.identity import names
 from pytest_mitosis.identity.containers import elements, entries
 from pytest_mitosis.identity.description import Leaf
-from pytest_mitosis.identity.functions import check_home, write_class_code
+from pytest_mitosis.identity.functions import check_home, read_named, write_class_code
 from pytest_mitosis.identity.state import has, is_python, read, state_of
 from pytest_mitosis.identity.walk import Walk, attribute
 
 if TYPE_CHECKING:
+    import types
     from collections.abc import Mapping
 
 
+_HASHES: Final = frozenset({"_hash", "_mhash", "_hash_value", "_cached_hash", "_hashcode"})
 NO_DEFAULT: Final = object()
 _EMPTY: Final = (list, dict, set, tuple, frozenset, str, bytes, int, float, bool)
 
@@ -141,11 +142,8 @@ def read_enum(walk: Walk, value: Any, path: str) -> None:
     word = "enum"
     if has(kind, "_flag_mask_") and isinstance(content, int):
         word = "flag"
-        members = kind.__members__.items()
-        bits = {
-            n: m._value_ for n, m in members if m._value_ > 0 and m._value_ & content == m._value_
-        }
-        single = sorted(n for n, bit in bits.items() if bit & (bit - 1) == 0)
+        bits = {name: member._value_ for name, member in kind.__members__.items()}
+        single = sorted(n for n, bit in bits.items() if bit & content and not bit & (bit - 1))
         name = "|".join(single) or "none"
     text = walk.scalars.get(type(content))
     head = f"{word} {names.name_of(kind)}.{ascii(name)[1:-1]}"
@@ -196,12 +194,20 @@ def read_plain(walk: Walk, value: object, path: str) -> None:
             "is a bare object(): it has no content to compare",
             "Use a string, an enum member or None instead.",
         )
-    if not is_python(kind):
+    if read_named(walk, value, path):
+        return
+    if not is_python(kind):  # type: ignore[arg-type]
         read_reduced(walk, value, path)
         return
     write_type(walk, kind, path)
     flag_internal(walk, kind, path)
-    write_fields(walk, state_of(value), {}, path)
+    state = state_of(value)
+    state.pop("__doc__", None)
+    if names.is_installed(names.module_of(kind)):
+        # A hash kept for speed depends on the process's hash seed.
+        for name in _HASHES & state.keys():
+            del state[name]
+    write_fields(walk, state, {}, path)
 
 
 def flag_internal(walk: Walk, kind: type, path: str) -> None:

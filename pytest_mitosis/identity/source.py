@@ -10,11 +10,10 @@ import ast
 import hashlib
 import linecache
 from functools import lru_cache
-from types import CodeType
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 if TYPE_CHECKING:
-    from types import FunctionType
+    from types import CodeType, FunctionType
 
 # Fields that say how a thing was written or that newer Pythons added empty.
 _SILENT: Final = frozenset({"ctx", "kind", "type_comment", "type_ignores", "lineno", "col_offset"})

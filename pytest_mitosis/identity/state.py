@@ -19,13 +19,14 @@ _POINTER: Final = 8
 
 
 def _dict_of(value: object) -> dict[str, object]:
-    for base in type(value).__mro__:
+    kind: type = type(value)
+    for base in kind.__mro__:
         found = vars(base).get("__dict__")
         if isinstance(found, GetSetDescriptorType):
-            space = found.__get__(value, type(value))
+            space = found.__get__(value, kind)
             return space if isinstance(space, dict) else {}
     # C types of the project's dependencies may have a dict without a descriptor of that name.
-    space = getattr(value, "__dict__", None) if not is_python(type(value)) else None
+    space = getattr(value, "__dict__", None) if not is_python(kind) else None
     return space if type(space) is dict else {}
 
 

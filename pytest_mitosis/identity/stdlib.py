@@ -10,13 +10,14 @@ import pathlib
 import random
 import types
 import typing
-import zoneinfo
 from typing import TYPE_CHECKING, Any, Final
 
 from pytest_mitosis.identity import names
 from pytest_mitosis.identity.walk import Walk, attribute, label
 
 if TYPE_CHECKING:
+    import zoneinfo
+
     from pytest_mitosis.identity.walk import Reader
 
 

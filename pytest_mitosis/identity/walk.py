@@ -20,7 +20,7 @@ Hook = Callable[[object], object]
 
 
 class Walk:
-    """One reading of one value; ``route`` finds the reader of a type, ``scalars`` the plain texts."""
+    """One reading of one value: ``scalars`` has the plain texts, ``route`` finds the readers."""
 
     def __init__(
         self, scalars: dict[type, Text], route: Callable[[type], Reader], hooks: tuple[Hook, ...]
