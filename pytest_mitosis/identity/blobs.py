@@ -58,13 +58,13 @@ def blob_ids(root: Path, paths: Sequence[str]) -> dict[str, str]:
     return found
 
 
-def head_blobs(root: Path, paths: Sequence[str]) -> dict[str, str]:
-    """Return the ids that HEAD has for these paths; a path without entry is not in it."""
+def head_blobs(root: Path, paths: Sequence[str], commit: str = "HEAD") -> dict[str, str]:
+    """Return the ids that a commit has for these paths; a path without entry is not in it."""
     if not paths:
         return {}
     chosen = ("-r",) if len(paths) > MANY_PATHS else ("--", *paths)
     try:
-        output = run_git(root, "ls-tree", "-z", "--full-tree", "HEAD", *chosen)
+        output = run_git(root, "ls-tree", "-z", "--full-tree", commit, *chosen)
     except GitError as error:
         if "Not a valid object name" in error.stderr:
             return {}  # no commits yet

@@ -1,0 +1,204 @@
+"""Code identity: the code a trial depended on, and what of it is different now.
+
+Kept per imported module: the skeleton and the bodies of the functions that ran; per imported
+distribution: the version. A comment, a reformatting or a function never reached changes nothing.
+Must not know trials, stores or git. `code_identity` runs in the trial's own process,
+`compare_code` wherever recorded trials are looked at.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import sys
+from dataclasses import asdict, dataclass, field
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+from pytest_mitosis.identity.contents import FileContent, read_content
+from pytest_mitosis.identity.editable import installed, normalized
+from pytest_mitosis.identity.imported import (
+    ImportedFile,
+    imported_distributions,
+    imported_files,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from pathlib import Path
+
+    from pytest_mitosis.identity.executed import CalledFunction, Recorder
+
+SCHEMA = 1
+NOT_RECORDED = "calls were not recorded"
+OUTSIDE_FUNCTIONS = "code outside functions changed (imports, constants, classes or signatures)"
+
+
+@dataclass(frozen=True)
+class ModuleCode:
+    """What a trial depended on in one imported file.
+
+    ``place`` is relative to ``repository``; that is ``.`` for the project's own, else an absolute
+    path, empty outside any. ``skeleton`` is empty for what is no Python source; ``bodies`` has the
+    digests of the functions that count, by key.
+    """
+
+    module: str
+    place: str
+    repository: str
+    blob: str
+    sha256: str
+    skeleton: str = ""
+    bodies: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def identity(self) -> tuple[str, str, tuple[tuple[str, str], ...]]:
+        """What must be equal; where the file lies and how it is written is not in it."""
+        return self.module, self.skeleton or self.sha256, tuple(sorted(self.bodies.items()))
+
+    def path(self, root: str) -> str:
+        """Where the file is now, for a project at `root`."""
+        # Text, because this is asked for each file of each recorded trial.
+        return os.path.join(root, self.repository, self.place)  # noqa: PTH118
+
+
+@dataclass(frozen=True)
+class CodeIdentity:
+    """The code of one trial. ``whole`` says why all bodies count, empty if only those that ran."""
+
+    modules: tuple[ModuleCode, ...]
+    distributions: dict[str, str]
+    whole: str = ""
+
+    @property
+    def digest(self) -> str:
+        """Sha256; equal ones ran the same code, also in another checkout."""
+        parts = [sorted(one.identity for one in self.modules), self.distributions]
+        text = json.dumps(parts, sort_keys=True, ensure_ascii=True)
+        return hashlib.sha256(text.encode("ascii")).hexdigest()
+
+    def to_json(self) -> dict[str, Any]:
+        """Return a JSON object; `from_json` reads it back."""
+        return {"schema": SCHEMA, **asdict(self), "modules": [asdict(one) for one in self.modules]}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> CodeIdentity:
+        """Read back what `to_json` wrote; unknown keys of newer versions are passed over."""
+        names = ModuleCode.__dataclass_fields__
+        modules = tuple(
+            ModuleCode(**{name: one[name] for name in names if name in one})
+            for one in data["modules"]
+        )
+        return cls(modules, dict(data["distributions"]), data.get("whole", ""))
+
+
+def code_identity(root: Path, recorder: Recorder | None = None) -> CodeIdentity:
+    """Look at what this process has imported and run; `root` is the project's repository.
+
+    Without a recorder, or where it could not see everything, all bodies of the imported modules
+    count. Call it after `Recorder.stop`.
+    """
+    gaps = recorder.gaps if recorder is not None else (NOT_RECORDED,)
+    called = _by_file(recorder.called) if recorder is not None and not gaps else None
+    modules = []
+    named: set[str] = set()
+    top = os.path.realpath(root)
+    for file in imported_files():
+        content = read_content(file.path)
+        if content is not None and content.syntax is not None:
+            named |= content.syntax.imports
+        calls = None if called is None else called.get(str(file.path), set())
+        modules.append(_module(file, top, content, calls))
+    before = recorder.loaded_before if recorder is not None else frozenset()
+    versions = imported_distributions(before, named)
+    return CodeIdentity(tuple(modules), versions, "; ".join(gaps))
+
+
+def compare_code(
+    recorded: CodeIdentity, root: Path, versions: Mapping[str, str] | None = None
+) -> list[str]:
+    """Say what is different now from what a trial ran; empty means same-code.
+
+    `root` is the project's repository; `versions` are those now installed, by default here.
+    """
+    found: list[str] = []
+    top = str(root)
+    for module in recorded.modules:
+        content = read_content(module.path(top))
+        # The common case needs no parsing; blob and sha256 alone must not make a difference.
+        if content is None or content.sha256 != module.sha256:
+            found += [f"{module.place}: {reason}" for reason in _differences(module, content)]
+    now = installed_versions() if versions is None else versions
+    for name, version in recorded.distributions.items():
+        if name not in now:
+            found.append(f"{name} {version} is not installed any more")
+        elif now[name] != version:
+            found.append(f"{name} {version} -> {now[name]}")
+    return found
+
+
+def installed_versions() -> Mapping[str, str]:
+    """Return the distributions importable in this process; scanned again only after an install."""
+    stamps = []
+    for place in sys.path:
+        try:
+            stamps.append((place, os.stat(place or ".").st_mtime_ns))  # noqa: PTH116
+        except OSError:
+            continue
+    return _versions(tuple(stamps))
+
+
+@lru_cache(maxsize=4)
+def _versions(stamps: tuple[tuple[str, int], ...]) -> Mapping[str, str]:
+    found = installed([place for place, _ in stamps])
+    return {normalized(one.name): one.revision for one in found}
+
+
+def _by_file(called: Iterable[CalledFunction]) -> dict[str, set[CalledFunction]]:
+    """Group calls by real path; a compiled file may carry a name through a link."""
+    reals: dict[str, str] = {}
+    grouped: dict[str, set[CalledFunction]] = {}
+    for call in called:
+        if (real := reals.get(call.file)) is None:
+            real = reals[call.file] = os.path.realpath(call.file)
+        grouped.setdefault(real, set()).add(call)
+    return grouped
+
+
+def _module(
+    file: ImportedFile,
+    root: str,
+    content: FileContent | None,
+    calls: Iterable[CalledFunction] | None,
+) -> ModuleCode:
+    own = file.root is not None and os.path.realpath(file.root) == root
+    repository = "." if own else str(file.root or "")
+    known = (file.module, file.place, repository, file.blob, file.sha256)
+    if content is None or (syntax := content.syntax) is None:
+        return ModuleCode(*known)
+    if calls is None:
+        keys = set(syntax.functions)
+    else:
+        keys = {key for key, one in syntax.functions.items() if one.is_opaque}
+        for call in calls:
+            keys.update(syntax.covering(call.qualname, call.line))
+    bodies = {key: syntax.functions[key].body_digest for key in syntax.functions if key in keys}
+    return ModuleCode(*known, syntax.skeleton, bodies)
+
+
+def _differences(module: ModuleCode, content: FileContent | None) -> list[str]:
+    if content is None:
+        return ["is gone"]
+    if not module.skeleton:
+        return ["changed"]
+    if (syntax := content.syntax) is None:
+        return ["does not parse any more"]
+    found = [] if syntax.skeleton == module.skeleton else [OUTSIDE_FUNCTIONS]
+    for key, digest in module.bodies.items():
+        function = syntax.functions.get(key)
+        if function is None:
+            found.append(f"{key} is gone")
+        elif function.body_digest != digest:
+            found.append(f"{key} changed")
+    return found

@@ -1,0 +1,189 @@
+"""What a process has imported: files of the project, and distributions.
+
+Must not know trials, syntax or git. Runs in the trial's own process, on ``sys.modules``.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import sysconfig
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pytest_mitosis.identity.contents import read_content
+from pytest_mitosis.identity.editable import Installed, installed, normalized
+from pytest_mitosis.identity.location import find_root
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Iterator, Mapping
+
+SITE_FOLDERS = frozenset({"site-packages", "dist-packages"})
+OWN_NAME = "pytest-mitosis"
+OWN_FOLDER = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))  # noqa: PTH120
+
+
+@dataclass(frozen=True)
+class ImportedFile:
+    """A file of the project, or of an editable install, as it was when it was read here.
+
+    ``blob`` is git's id of its bytes (clean filters aside); ``root`` is its repository, if any.
+    """
+
+    path: Path
+    module: str
+    blob: str
+    sha256: str
+    mtime: float
+    root: Path | None
+
+    @property
+    def place(self) -> str:
+        """Its name within its repository, else the absolute one, as posix text."""
+        inside = self.path.relative_to(self.root) if self.root is not None else self.path
+        return inside.as_posix()
+
+
+def imported_files() -> tuple[ImportedFile, ...]:
+    """Read every imported file that is neither standard library, installed, nor of this package."""
+    roots: dict[Path, Path | None] = {}
+    files = []
+    for name, module in sorted(project_paths().items()):
+        path = Path(name)
+        if (content := read_content(path)) is None:
+            continue
+        if path.parent not in roots:
+            roots[path.parent] = find_root(path.parent)
+        root = roots[path.parent]
+        files.append(ImportedFile(path, module, content.blob, content.sha256, content.mtime, root))
+    return tuple(files)
+
+
+def project_paths() -> dict[str, str]:
+    """Map the real path of each imported project file to its module, without reading it."""
+    places = _installed_places()
+    found: dict[str, str] = {}
+    for name, path in _module_files():
+        # Most are installed, and following links costs more than the rest together.
+        if path.startswith(places):
+            continue
+        real = os.path.realpath(path)
+        if real.startswith(places) or not SITE_FOLDERS.isdisjoint(Path(real).parts):
+            continue
+        file = _existing(real)
+        if file is not None:
+            found[file] = min(name, found.get(file, name))
+    return found
+
+
+def imported_distributions(
+    before: Collection[str] = (), named: Iterable[str] = ()
+) -> dict[str, str]:
+    """Return name and version of every distribution some imported module belongs to.
+
+    Modules in `before` were loaded for the runner; they count only if their top-level name is
+    in `named`, the names the project's own files import.
+    """
+    wanted = set(named)
+    # Editable ones are told by the content of their files; this package runs experiments only.
+    distributions = [
+        one for one in installed() if one.editable_path is None and normalized(one.name) != OWN_NAME
+    ]
+    sites = {str(one.folder.parent): one.folder.parent for one in distributions}
+    files = _top_files(sites, set(before) - _below(wanted))
+    return dict(sorted(_owners(files, distributions).items()))
+
+
+def _below(names: set[str]) -> set[str]:
+    return {name for name in list(sys.modules) if name.partition(".")[0] in names}
+
+
+def _module_files() -> Iterator[tuple[str, str]]:
+    for name, module in list(sys.modules.items()):
+        # Lazy modules and stand-ins run code or lie when asked for attributes.
+        path = vars(module).get("__file__") if hasattr(module, "__dict__") else None
+        if isinstance(path, str) and name not in ("__main__", "__mp_main__"):
+            yield name, path
+
+
+def _installed_places() -> tuple[str, ...]:
+    """Return the folders whose code is told by name and version instead of content."""
+    paths = sysconfig.get_paths()
+    kinds = ("stdlib", "platstdlib", "purelib", "platlib")
+    folders = {paths[kind] for kind in kinds} | {os.path.dirname(os.__file__), OWN_FOLDER}  # noqa: PTH120
+    # `pip install --target`: a folder of the path in which distributions lie.
+    folders |= {str(one.folder.parent) for one in installed() if one.folder.suffix == ".dist-info"}
+    folders |= {os.path.realpath(folder) for folder in folders}
+    return tuple(folder + os.sep for folder in folders)
+
+
+def _existing(path: str) -> str | None:
+    """Return the file itself, or the archive a module was imported from."""
+    while path and path != os.sep:
+        if os.path.isfile(path):  # noqa: PTH113
+            return path
+        path = os.path.dirname(path)  # noqa: PTH120
+    return None
+
+
+def _top_files(sites: Mapping[str, Path], hidden: set[str]) -> dict[str, list[str]]:
+    """Map site folders to one file per package loaded from them, relative to the folder.
+
+    One per package and not per module: ``google/protobuf`` and ``google/cloud`` share a top-level
+    name but no file.
+    """
+    shortest: dict[tuple[str, str], str] = {}
+    for name, path in _module_files():
+        if name in hidden:
+            continue
+        site = next((s for s in sites if path.startswith(s + os.sep)), None)
+        if site is None:
+            continue
+        relative = path[len(site) + 1 :].replace(os.sep, "/")
+        top = name.partition(".")[0]
+        if getattr(sys.modules.get(top), "__file__", None) is None:
+            top = ".".join(name.split(".")[:2])
+        known = shortest.get((site, top))
+        if known is None or len(relative) < len(known):
+            shortest[site, top] = relative
+    files: dict[str, list[str]] = {}
+    for (site, _), relative in shortest.items():
+        files.setdefault(site, []).append(relative)
+    return files
+
+
+def _owners(files: Mapping[str, list[str]], distributions: Iterable[Installed]) -> dict[str, str]:
+    """Find the distributions whose RECORD lists the files; the namesake is asked first."""
+    found: dict[str, str] = {}
+    for site, relatives in files.items():
+        missing = set(relatives)
+        here = {normalized(d.name): d for d in distributions if str(d.folder.parent) == site}
+        for relative in relatives:
+            name = normalized(relative.partition("/")[0].partition(".")[0])
+            if name in here and _listed(here[name], {relative}):
+                found[name] = here[name].revision
+                missing.discard(relative)
+        for name, distribution in here.items():
+            if not missing:
+                break
+            if owned := _listed(distribution, missing):
+                found[name] = distribution.revision
+                missing -= owned
+    return found
+
+
+def _listed(distribution: Installed, names: set[str]) -> set[str]:
+    for record in ("RECORD", "installed-files.txt"):
+        try:
+            content = b"\n" + (distribution.folder / record).read_bytes()
+        except OSError:
+            continue
+        # Looked up as bytes: parsing the lists of two hundred distributions takes far longer.
+        return {
+            name
+            for name in names
+            if b"\n" + os.fsencode(name) + b"," in content
+            or b"\n../" + os.fsencode(name) in content
+        }
+    return set()
