@@ -22,7 +22,6 @@ from pytest_mitosis.store.sidecars import (
     FolderSink,
     SavedFile,
     open_inside,
-    safe_stem,
     write_file,
 )
 
@@ -45,7 +44,8 @@ __all__ = [
 ]
 
 SCHEMA = 1
-_NAME = re.compile(r"[^\W][\w=,+ .-]{0,119}")
+_NAME = re.compile(r"[^\W][\w=,+ .-]*")
+_LONGEST_NAME = 200  # bytes; file systems end at 255
 
 
 @dataclass(frozen=True)
@@ -96,9 +96,7 @@ def save_result(
         its sidecars were being replaced.
     """
     _check_name(name)
-    # A dot would make "fit.data" + "x" and "fit" + "data.x" one file.
-    stem = (stem_files or name).replace(".", "-")
-    sink = FolderSink(folder, safe_stem(stem, [stem_files or name]))
+    sink = FolderSink(folder, stem_files or name)
     encoder = Encoder(sink)
     try:
         document = {"schema": SCHEMA, **encoder.document(value)}
@@ -160,7 +158,7 @@ def load_result(
 
 
 def _check_name(name: str) -> None:
-    if not _NAME.fullmatch(name):
+    if not _NAME.fullmatch(name) or len(name.encode()) > _LONGEST_NAME:
         raise ResultError(f"{safe_text(name)!r} cannot name a result: letters, digits, -, _ and .")
 
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
-_LONGEST_NAME = 120
+_LONGEST_NAME, _LONGEST_STEM = 120, 60
 _SAFE = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]{0,199}")
 _UNSAFE = re.compile(r"[^A-Za-z0-9_-]+")
 
@@ -95,7 +95,8 @@ class FolderSink:
     """Sidecar files ``<stem>.<labels>.<suffix>`` in one folder."""
 
     def __init__(self, folder: Path, stem: str) -> None:
-        self._folder, self._stem = folder, stem
+        # A dot would make "fit.data" + "x" and "fit" + "data.x" one file.
+        self._folder, self._stem = folder, _safe_part(_safe_label(stem), [stem], _LONGEST_STEM)
         self._taken: set[str] = set()
         self.files: list[SavedFile] = []
 
@@ -122,7 +123,8 @@ class FolderSink:
 
     def _name(self, labels: Sequence[str], suffix: str) -> str:
         # Compared without case: the folder may be copied to a disk that ignores it.
-        base = safe_stem(".".join([self._stem, *map(_safe_label, labels)]), labels)
+        full = ".".join([self._stem, *map(_safe_label, labels)])
+        base = _safe_part(full, [self._stem, *labels], _LONGEST_NAME)
         name, number = base + suffix, 1
         while name.casefold() in self._taken:
             extra = "" if number == 1 else f"-{number}"
@@ -146,11 +148,11 @@ def _short_digest(labels: Sequence[str]) -> str:
     return hashlib.sha256(text).hexdigest()[:8]
 
 
-def safe_stem(base: str, labels: Sequence[str]) -> str:
+def _safe_part(base: str, labels: Sequence[str], longest: int) -> str:
     """Return ``base`` if it spells ``labels`` in full, else cut and told apart by a digest."""
-    if len(base) <= _LONGEST_NAME and all(_safe_label(label) == label for label in labels):
+    if len(base) <= longest and all(_safe_label(label) == label for label in labels):
         return base
-    return f"{base[: _LONGEST_NAME - 9]}-{_short_digest(labels)}"
+    return f"{base[: longest - 9]}-{_short_digest(labels)}"
 
 
 def write_file(

@@ -99,7 +99,7 @@ def test_difficult_names_are_safe_and_apart(tmp_path: Path) -> None:
     assert same(back, value)
 
 
-@pytest.mark.parametrize("name", ["", ".", "..", "a/b", "../a", "a\0", ".hidden", "x" * 200, "a\n"])
+@pytest.mark.parametrize("name", ["", ".", "..", "a/b", "../a", "a\0", ".hidden", "x" * 201, "a\n"])
 def test_name_of_a_result_is_checked(name: str, tmp_path: Path) -> None:
     with pytest.raises(ResultError, match="cannot name a result"):
         save_result(1, tmp_path, name)
@@ -147,7 +147,26 @@ def test_pickle_is_apart_marked_and_opened_only_with_trust(tmp_path: Path) -> No
     for use in (lambda: part.predict, lambda: part(), lambda: part[0], lambda: list(part)):
         with pytest.raises(ResultError, match=r"\.data\.models\[0\].*load with trust=True"):
             use()
+    assert not hasattr(part, "predict")
     assert load_result(tmp_path, "fit", trust=True) == value
+
+
+class Nowhere:
+    __module__ = None  # type: ignore[assignment]
+
+
+def test_class_of_no_module_costs_only_itself(tmp_path: Path) -> None:
+    saved, back = through({"main": 0.5, "odd": Nowhere()}, tmp_path)
+    assert [part.path for part in saved.pickled + saved.unsaved] == [".odd"]
+    assert back["main"] == 0.5
+
+
+def test_long_names_that_begin_alike_stay_apart(tmp_path: Path) -> None:
+    first, second = "step-" * 30 + "a", "step-" * 30 + "b"
+    save_result({"x" * 99: COEF}, tmp_path, first)
+    save_result({"x" * 99: -COEF}, tmp_path, second)
+    assert same(load_result(tmp_path, first), {"x" * 99: COEF})
+    assert same(load_result(tmp_path, second), {"x" * 99: -COEF})
 
 
 def test_only_the_part_is_pickled(tmp_path: Path) -> None:
@@ -329,6 +348,14 @@ def test_class_that_is_not_imported_loads_as_opaque(experiment: Any, tmp_path: P
         fit.score
     with pytest.raises(AttributeError):
         fit.coef = 1
+
+
+def test_opaque_can_be_saved_again(experiment: Any, tmp_path: Path) -> None:
+    del sys.modules["recorded_experiment"]
+    saved, back = through(load_result(tmp_path, "fit"), tmp_path)
+    assert (saved.pickled, saved.unsaved) == ((), ())
+    assert back["fit"].type_name == "recorded_experiment:Fit"
+    assert back["fit"].coef == [0.5]
 
 
 def test_imported_class_is_used(experiment: Any, tmp_path: Path) -> None:

@@ -151,6 +151,8 @@ def test_comes_back_exactly(value: object, tmp_path: Path) -> None:
     second = tmp_path / "second"
     second.mkdir()
     again = save_result(back, second, "fit")
+    if isinstance(value, np.longdouble):
+        return  # six of its bytes have no meaning and any content
     assert [file.sha256 for file in again.files] == [file.sha256 for file in saved.files]
 
 

@@ -29,6 +29,8 @@ _SCALARS = (type(None), bool, int, float, complex, str, bytes)
 
 def find_encoder(cls: type) -> Callable[[Encoder, Any, Place], Json] | None:
     """Return the encoder of a class that is its fields."""
+    if cls is Opaque:
+        return _encode_opaque
     if issubclass(cls, enum.Enum):
         return _encode_enum
     if _is_named_tuple(cls):
@@ -178,8 +180,18 @@ def _dataclass(decoder: Decoder, node: dict[str, Json]) -> object:
     return found
 
 
+def _encode_opaque(encoder: Encoder, value: Opaque, place: Place) -> Json:
+    fields = _encode_fields(encoder, dict(value.fields), place)
+    return {"$": "opaque", "class": value.type_name, "fields": fields}
+
+
+def _opaque(decoder: Decoder, node: dict[str, Json]) -> Opaque:
+    return Opaque(node["class"], {name: decoder.decode(f) for name, f in node["fields"].items()})
+
+
 DECODERS: dict[str, Callable[[Decoder, dict[str, Json]], object]] = {
     "enum": _enum,
     "namedtuple": _named_tuple,
     "dataclass": _dataclass,
+    "opaque": _opaque,
 }

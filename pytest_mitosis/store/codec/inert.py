@@ -46,11 +46,15 @@ class Opaque:
         return f"Opaque({self.type_name}: {inside})"
 
 
+class AbsentError(ResultError, AttributeError):
+    """A part that is not here was used; to ``hasattr`` it is a missing attribute."""
+
+
 class _Absent:
     """Any use other than looking says what to do."""
 
     def _refuse(self) -> NoReturn:
-        raise ResultError(str(self))
+        raise AbsentError(str(self))
 
     def __call__(self, *_: object, **__: object) -> NoReturn:
         self._refuse()

@@ -57,7 +57,7 @@ def scalar(value: object) -> Metric | None:
     np: Any = loaded("numpy")  # Any: may be absent
     if hasattr(np, "ndarray"):
         if cls is np.ndarray and _is_scalar_array(value):
-            return _from_numpy(value)
+            return _from_numpy(_only(value))
         if issubclass(cls, np.generic):
             return _from_numpy(value)
     return _from_subclass(cls, value)
@@ -65,6 +65,10 @@ def scalar(value: object) -> Metric | None:
 
 def _is_scalar_array(value: Any) -> bool:
     return bool(value.ndim == 0)
+
+
+def _only(value: Any) -> Any:
+    return value[()]
 
 
 def _from_subclass(cls: type, value: Any) -> Metric | None:
@@ -80,4 +84,4 @@ def _from_numpy(value: Any) -> Metric | None:
     # item() of a long double is one again; float() is as near as a double gets.
     convert: dict[str, type[Metric]] = {"b": bool, "i": int, "u": int, "f": float, "U": str}
     kind = convert.get(value.dtype.kind)
-    return None if kind is None else kind(value[()])
+    return None if kind is None else kind(value)

@@ -20,7 +20,7 @@ from pytest_mitosis.model import ResultError
 from pytest_mitosis.store.codec import arrays, classes, frames, plain, sparse
 from pytest_mitosis.store.codec.inert import Pickled, Unsaved
 from pytest_mitosis.store.codec.names import inert_text, safe_text, type_name, without_addresses
-from pytest_mitosis.store.codec.place import ROOT, NoSafeForm, Place
+from pytest_mitosis.store.codec.place import ROOT, Place
 from pytest_mitosis.store.sidecars import open_verified
 
 if TYPE_CHECKING:
@@ -114,26 +114,18 @@ class Encoder:
         return {"$": "part", "number": number}
 
     def _encode_open(self, value: object, place: Place) -> Json:
-        handler = find_encoder(type(value))
-        if handler is None:
-            return self._pickle(value, place)
         before = self._mark()
         try:
-            return handler(self, value, place)
-        except (
-            NoSafeForm,
-            ArithmeticError,
-            AttributeError,
-            LookupError,
-            TypeError,
-            ValueError,
-            RecursionError,
-            NotImplementedError,
-            Warning,
-        ):
-            # Not only our own signal: a subclass or a version of a library that behaves unlike
-            # what we know must not cost the rest of a result that took hours.
-            self._return_to(before)
+            handler = find_encoder(type(value))
+            if handler is not None:
+                return handler(self, value, place)
+        except OSError:  # the disk's affair, and the caller's
+            raise
+        except Exception:  # noqa: S110  see below
+            # Not only NoSafeForm: a subclass or a version of a library that behaves unlike what we
+            # know must not cost the rest of a result that took hours. What follows is listed.
+            pass
+        self._return_to(before)
         return self._pickle(value, place)
 
     def _mark(self) -> tuple[int, int, int, int, int]:
