@@ -99,11 +99,6 @@ class Relevance:
         former = change.word == "renamed" and self.covers(change.detail)
         return former or self.covers(change.path)
 
-    def below(self, folder: str) -> Relevance:
-        """Return the same rule for a repository that lives in `folder` of this one."""
-        inner = tuple(e.removeprefix(folder + "/") for e in self.exclude)
-        return Relevance(tuple(self.ignore), inner)
-
 
 def parse_status(output: bytes) -> Status:
     """Read ``git status --porcelain=v2 --branch -z``; names keep foreign bytes as surrogates."""

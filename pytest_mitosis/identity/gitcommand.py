@@ -10,6 +10,7 @@ programs named in a repository's configuration, and dies at import where git is 
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import tempfile
 from typing import TYPE_CHECKING
@@ -124,7 +125,7 @@ def _sentence(root: Path, arguments: Sequence[str], stderr: str) -> str:
     if "dubious ownership" in stderr or "unsafe repository" in stderr:
         return (
             f"{root} belongs to another user, so git refuses to read it. If you trust it: "
-            f"git config --global --add safe.directory {root}"
+            f"git config --global --add safe.directory {shlex.quote(str(root))}"
         )
     if "must be run in a work tree" in stderr:
         return f"{root} is a bare repository: it has no working files to run. Use a clone of it"

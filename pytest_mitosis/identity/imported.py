@@ -6,11 +6,12 @@ Must not know trials, syntax or git. Runs in the trial's own process, on ``sys.m
 from __future__ import annotations
 
 import os
+import re
 import sys
 import sysconfig
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pytest_mitosis.identity.contents import read_content
 from pytest_mitosis.identity.editable import Installed, installed, normalized
@@ -19,6 +20,10 @@ from pytest_mitosis.identity.location import find_root
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping
 
+# Debuggers and test runners that editors load into the processes they watch.
+EDITOR_FOLDERS = re.compile(
+    r"/\.(vscode|cursor|windsurf)[^/]*/(.*/)?extensions/|/helpers/(pydev|pycharm)/|/debugpy/"
+)
 SITE_FOLDERS = frozenset({"site-packages", "dist-packages"})
 OWN_NAME = "pytest-mitosis"
 OWN_FOLDER = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))  # noqa: PTH120
@@ -43,6 +48,22 @@ class ImportedFile:
         """Its name within its repository, else the absolute one, as posix text."""
         inside = self.path.relative_to(self.root) if self.root is not None else self.path
         return inside.as_posix()
+
+    def to_json(self) -> dict[str, Any]:
+        """Return a JSON object; `from_json` reads it back."""
+        return {
+            **vars(self),
+            "path": str(self.path),
+            "root": None if self.root is None else str(self.root),
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> ImportedFile:
+        """Read back what `to_json` wrote; unknown keys of newer versions are passed over."""
+        known = {name: data[name] for name in cls.__dataclass_fields__}
+        known["path"] = Path(data["path"])
+        known["root"] = None if data["root"] is None else Path(data["root"])
+        return cls(**known)
 
 
 def imported_files() -> tuple[ImportedFile, ...]:
@@ -70,6 +91,8 @@ def project_paths() -> dict[str, str]:
             continue
         real = os.path.realpath(path)
         if real.startswith(places) or not SITE_FOLDERS.isdisjoint(Path(real).parts):
+            continue
+        if EDITOR_FOLDERS.search(real):
             continue
         file = _existing(real)
         if file is not None:

@@ -192,14 +192,19 @@ def _require_location(path: Path) -> Location:
     )
 
 
-def _relevant(root: Path, status: Status, relevance: Relevance) -> tuple[Change, ...]:
+def _relevant(
+    root: Path, status: Status, relevance: Relevance, within: str = ""
+) -> tuple[Change, ...]:
+    """Return the changes that count; `within` is the path of a submodule, with its slash."""
     found = []
     for change in status.changes:
-        if not relevance.matters(change):
+        former = within + change.detail if change.word == "renamed" else change.detail
+        outer = Change(within + change.path, change.word, former)
+        if not relevance.matters(outer):
             continue
-        if change.word == SUBMODULE_DIRTY and not _has_submodule_dirt(root, change, relevance):
+        if outer.word == SUBMODULE_DIRTY and not _has_submodule_dirt(root, outer, relevance):
             continue
-        found.append(change)
+        found.append(outer)
     return tuple(sorted(found, key=lambda change: (change.word, change.path)))
 
 
@@ -207,23 +212,11 @@ def _has_submodule_dirt(root: Path, change: Change, relevance: Relevance) -> boo
     """Look into a dirty submodule: git counts the caches there that we do not count."""
     if SUBMODULE_FLAGS["C"] in change.detail:
         return True
-    folder = root / change.path
     try:
-        inner = parse_status(run_git(folder, *STATUS))
+        status = parse_status(run_git(root / change.path, *STATUS))
     except GitError:
         return True
-    prefixed = [
-        Change(f"{change.path}/{found.path}", found.word, f"{change.path}/{found.detail}")
-        for found in inner.changes
-    ]
-    return any(
-        relevance.matters(outer)
-        and (
-            outer.word != SUBMODULE_DIRTY
-            or _has_submodule_dirt(folder, found, relevance.below(change.path))
-        )
-        for outer, found in zip(prefixed, inner.changes, strict=True)
-    )
+    return bool(_relevant(root, status, relevance, within=f"{change.path}/"))
 
 
 def _remote(root: Path, status: Status) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import os
 import subprocess
@@ -568,6 +569,46 @@ def test_skeletons_that_are_the_same(one, other):
     assert skeleton(one) == skeleton(other)
 
 
+@pytest.mark.parametrize("name", ["argparse", "ast", "dataclasses", "enum", "fractions", "heapq"])
+def test_rewriting_a_module_from_its_syntax_tree_changes_nothing(name):
+    source = Path(os.__file__).with_name(f"{name}.py").read_text(encoding="utf-8")
+    rewritten = ast.unparse(ast.parse(source))
+    assert rewritten != source
+    assert skeleton(rewritten) == skeleton(source)
+    assert function_bodies(rewritten) == function_bodies(source)
+
+
+def test_every_constant_name_and_operator_of_a_module_counts():
+    source = Path(os.__file__).with_name("heapq.py").read_text(encoding="utf-8")
+    tree = ast.parse(source)
+    before = (skeleton(source), function_bodies(source))
+    guard = next(node for node in tree.body if isinstance(node, ast.If))
+    uncounted = {id(node) for node in ast.walk(guard)}
+    uncounted |= {id(n.value) for n in ast.walk(tree) if isinstance(n, ast.Expr)}
+    seen = 0
+    for node in ast.walk(tree):
+        if id(node) in uncounted:
+            continue
+        field, changed = {
+            ast.Constant: ("value", "changed"),
+            ast.Name: ("id", "changed"),
+            ast.Attribute: ("attr", "changed"),
+            ast.BinOp: ("op", ast.MatMult()),
+            ast.UnaryOp: ("op", ast.Invert()),
+            ast.arg: ("arg", "changed"),
+        }.get(type(node), ("", None))
+        if field:
+            kept = getattr(node, field)
+            setattr(node, field, changed)
+            text = ast.unparse(tree)
+            assert (skeleton(text), function_bodies(text)) != before, ast.dump(node)
+            setattr(node, field, kept)
+            seen += 1
+            if seen == 60:
+                break
+    assert seen == 60
+
+
 def test_functions_are_found_wherever_they_stand():
     source = textwrap.dedent("""\
         try:
@@ -605,6 +646,19 @@ def test_deep_expressions_do_not_exhaust_the_stack():
 
 def test_huge_integers_are_told_apart():
     assert skeleton(f"x = 0x{'f' * 9000}") != skeleton(f"x = 0x{'f' * 8999}e")
+
+
+@pytest.mark.parametrize(
+    "folder", [".vscode-server/extensions/ms-python/bundled/libs", "pycharm/helpers/pydev"]
+)
+def test_debuggers_of_editors_are_no_project_files(tmp_path, monkeypatch, folder):
+    path = tmp_path / folder / "pydevd_of_test.py"
+    path.parent.mkdir(parents=True)
+    path.write_text("x = 1.5\n")
+    monkeypatch.syspath_prepend(str(path.parent))
+    __import__("pydevd_of_test")
+    assert str(path) not in imported.project_paths()
+    del sys.modules["pydevd_of_test"]
 
 
 def test_modules_of_the_standard_library_and_of_packages_are_no_project_files():

@@ -339,6 +339,22 @@ def test_caches_and_ignored_files_do_not_make_a_submodule_dirty(tree, submodule)
     assert tree.words() == {"vendor/lib": "submodule dirty"}
 
 
+def test_submodule_within_a_submodule_follows_the_rules_of_the_outermost(tree, submodule, tmp_path):
+    inner = make_tree(tmp_path / "inner")
+    inner.write(deep="d = 4.25\n")
+    inner.commit()
+    submodule.git("submodule", "--quiet", "add", str(inner.root), "inner")
+    submodule.commit()
+    tree.commit()
+    assert tree.words() == {}
+    Tree(submodule.root / "inner").put("notes/a.md", "x")
+    assert tree.words(ignore=["vendor/lib/inner/notes/**"]) == {}
+    assert tree.words(exclude=[tree.root / "vendor/lib/inner/notes"]) == {}
+    assert tree.words(ignore=["inner/notes/**"]) == {"vendor/lib": "submodule dirty"}
+    Tree(submodule.root / "inner").write(deep="d = 5.25\n")
+    assert tree.words(ignore=["vendor/lib/inner/notes/**"]) == {"vendor/lib": "submodule dirty"}
+
+
 # ---- sentences --------------------------------------------------------------------------------
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 from typing import TYPE_CHECKING
@@ -62,7 +63,9 @@ def file(path: Path) -> ImportedFile:
 
 
 def words(*paths: Path, **options: object) -> dict[str, str]:
-    found = verdicts([file(path) for path in paths], **options)  # type: ignore[arg-type]
+    told = json.dumps([file(path).to_json() for path in paths])
+    files = [ImportedFile.from_json(one) for one in json.loads(told)]
+    found = verdicts(files, **options)  # type: ignore[arg-type]
     return {verdict.path.name: verdict.word for verdict in found}
 
 
