@@ -70,7 +70,10 @@ def _array(left: Any, right: Any) -> bool:
         getattr(right.flags, o) for o in order
     ]:
         return False
-    if left.dtype == object:
+    kinds = [(array.dtype.type, array.dtype.isalignedstruct) for array in (left, right)]
+    if kinds[0] != kinds[1]:
+        return False
+    if left.dtype.kind in "OT":
         return _all(left.ravel(), right.ravel())
     if left.dtype.kind in "fc" and left.dtype.itemsize > 16 - (left.dtype.kind == "f"):
         return repr(left) == repr(right)  # long doubles have bytes without meaning
@@ -160,7 +163,7 @@ _COMPARE: dict[Any, Any] = {
     pd.Index: _index,
     pd.Series: _series,
     pd.DataFrame: _frame,
-    pd.api.extensions.ExtensionArray: lambda left, right: _column(pd.Series(left), pd.Series(right)),
+    pd.api.extensions.ExtensionArray: lambda *pair: _column(*map(pd.Series, pair)),
     pd.Interval: lambda left, right: _all((left.left, left.right, left.closed),
                                           (right.left, right.right, right.closed)),
     enum.Enum: lambda left, right: left is right,

@@ -208,8 +208,9 @@ def test_object_in_a_cycle_is_pickled_whole(tmp_path: Path) -> None:
 def test_pickle_that_does_not_load_says_so(monkeypatch: Any, tmp_path: Path) -> None:
     save_result({"model": Model(1)}, tmp_path, "fit")
     monkeypatch.delattr(sys.modules[__name__], "Model")
-    with pytest.raises(ResultError, match=r"\.model .*AttributeError.*without trust=True"):
-        load_result(tmp_path, "fit", trust=True)
+    back = load_result(tmp_path, "fit", trust=True)
+    with pytest.raises(ResultError, match=r"\.model .*AttributeError.*trial's environment"):
+        back["model"].predict(COEF)
 
 
 # --- changed files --------------------------------------------------------------------------------

@@ -101,7 +101,8 @@ INDEXES = [
     pd.Index(["a", "b"]), pd.Index(["a", 1, None], dtype=object), pd.Index([True, False]),
     pd.Index(["a", "b"], dtype=object),
     pd.date_range("2026-01-01", periods=4, freq="MS"), pd.DatetimeIndex(["2026-01-01", pd.NaT]),
-    pd.timedelta_range("1h", periods=3, freq="90min"), pd.period_range("2026Q1", periods=3, freq="Q"),
+    pd.timedelta_range("1h", periods=3, freq="90min"),
+    pd.period_range("2026Q1", periods=3, freq="Q"),
     pd.interval_range(0, 3), pd.CategoricalIndex(["b", "a"]), pd.Index([1, 2], dtype="u1"),
     pd.MultiIndex.from_product([["a", "b"], [1.5, math.nan]], names=["x", None])[1:],
     pd.MultiIndex.from_arrays([pd.date_range("2026-01-01", periods=2, freq="D"), [None, 2]]),
@@ -115,7 +116,8 @@ SCALARS = [
     pd.Timedelta(5, "ns"), pd.Timedelta("1D").as_unit("s"), pd.Period("2026Q3"),
     pd.Period("2026-11-21 22:04", "15min"), pd.Interval(0.1, 0.2, "both"), pd.NaT, pd.NA,
     pd.Interval(pd.Timestamp("2026-01-01"), pd.Timestamp("2026-01-02")),
-    pd.array([1, None], dtype="Int16"), pd.Categorical(["a", None]), pd.array(["x"], dtype="string"),
+    pd.array([1, None], dtype="Int16"), pd.Categorical(["a", None]),
+    pd.array(["x"], dtype="string"),
     pd.array(np.array([1.5])), pd.date_range("2026-01-01", periods=2).array,
 ]  # fmt: skip
 

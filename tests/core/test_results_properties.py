@@ -19,7 +19,8 @@ from pytest_mitosis.store.results import load_result, safe_text, save_result
 TEXT = st.text(st.characters(codec=None), max_size=8)  # surrogates too
 KEYS = st.one_of(
     st.none(), st.booleans(), st.integers(), st.floats(), TEXT, st.binary(max_size=8),
-    st.complex_numbers(), st.dates(), st.datetimes(), st.decimals(allow_nan=False), st.fractions(), st.uuids(),
+    st.complex_numbers(), st.dates(), st.datetimes(), st.decimals(allow_nan=False),
+    st.fractions(), st.uuids(),
     st.times(), st.timedeltas(), st.datetimes(timezones=st.timezones()),
 )  # fmt: skip
 DTYPES = st.one_of(

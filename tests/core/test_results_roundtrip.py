@@ -120,7 +120,8 @@ ARRAYS = [
     np.float64(0.1), np.float32(0.1), np.float16(-0.0), np.float64("nan"), np.longdouble("0.1"),
     np.int8(-5), np.uint64(2**64 - 1), np.longlong(3), np.intc(4), np.bool_(True), np.True_,
     np.complex128(complex(math.nan, -0.0)), np.complex64(1j), np.str_("ü"), np.bytes_(b"a\0b"),
-    np.datetime64("2026-11-21T22:04:11.123456789"), np.datetime64("NaT", "s"), np.timedelta64(5, "D"),
+    np.datetime64("2026-11-21T22:04:11.123456789"), np.datetime64("NaT", "s"),
+    np.timedelta64(5, "D"),
     np.datetime64(7, "25s"), np.array([(1.5, (1, 2), ("x", True))], RECORD)[0],
     np.arange(6.0).reshape(2, 3), np.asfortranarray(np.arange(6).reshape(2, 3)), np.zeros((0, 3)),
     np.array(1.5), np.array([], dtype="i2"), np.array([math.nan, -0.0, math.inf]),
@@ -136,8 +137,16 @@ ARRAYS = [
     np.ma.MaskedArray([1.0, 2.0], [True, False]), np.ma.MaskedArray([1, 2], fill_value=7),
     np.ma.MaskedArray([1, 2], [0, 1], hard_mask=True), np.ma.masked, np.dtype(">f4"), RECORD,
     np.dtype("i1,f8", align=True), np.dtype(("f4", (2, 3))), np.broadcast_to(1.5, (40, 5)),
-    np.ma.zeros(3, RECORD),
+    np.ma.zeros(3, RECORD), np.rec.array([(1, 2.0)], dtype=[("a", "i4"), ("b", "f8")])[0],
+    np.zeros(2, {"names": ["a", "b"], "formats": ["i4", "i2"], "offsets": [8, 0], "itemsize": 20}),
+    np.zeros(2, {"names": ["a", "b"], "formats": ["i4", "i2"], "offsets": [0, 2]}),
+    np.zeros(2, [(("Title", "a"), "f8")]), np.zeros(2, [(f"f{n}", "i1") for n in range(9000)]),
+    np.zeros(9, RECORD)[["t", "in"]], np.dtype((np.record, [("a", "f4")])),
+    np.zeros(3, np.dtype((np.record, [("a", "f4")]))),
 ]  # fmt: skip
+if hasattr(np, "dtypes") and hasattr(np.dtypes, "StringDType"):
+    TEXT = np.dtypes.StringDType
+    ARRAYS += [np.array([["a"], ["größe"]], TEXT()), np.array(["a", None], TEXT(na_object=None))]
 VALUES = [*PLAIN, *STDLIB, *CLASSES, *ARRAYS]
 
 

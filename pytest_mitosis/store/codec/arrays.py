@@ -11,6 +11,7 @@ import warnings
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from pytest_mitosis.model import ResultError
+from pytest_mitosis.store.codec.dtypes import describe_dtype, restore_any, restore_dtype
 from pytest_mitosis.store.codec.names import loaded
 from pytest_mitosis.store.codec.place import NoSafeForm
 
@@ -37,7 +38,7 @@ def find_encoder(cls: type) -> Callable[[Encoder, Any, Place], Json] | None:
     if issubclass(cls, np.generic):
         return _encode_scalar
     if issubclass(cls, np.dtype):
-        return lambda encoder, value, place: {"$": "dtype", **_describe_any(value)}
+        return lambda encoder, value, place: {"$": "dtype", **describe_dtype(value)}
     views = (np.recarray, np.matrix, np.memmap)
     known: dict[type, Callable[[Encoder, Any, Place], Json]] = {
         np.ndarray: encode_array,
@@ -45,78 +46,6 @@ def find_encoder(cls: type) -> Callable[[Encoder, Any, Place], Json] | None:
         type(np.ma.masked): lambda *_: {"$": "masked"},
     }
     return _encode_view if cls in views else known.get(cls)
-
-
-# --- dtypes ---------------------------------------------------------------------------------------
-
-
-def describe_dtype(dtype: DType) -> dict[str, Json]:
-    """Return the JSON of a dtype; extension types and annotated ones have no safe form."""
-    from numpy.lib import format as npy
-
-    if dtype.metadata is not None:
-        raise NoSafeForm("a dtype with metadata")
-    if dtype.names is None and dtype.subdtype is None:
-        if dtype != restore_dtype({"dtype": dtype.str}):
-            raise NoSafeForm("a dtype of another library")
-        return {"dtype": dtype.str}
-    node = {"dtype": _lists(npy.dtype_to_descr(dtype))}
-    if dtype.isalignedstruct:
-        node["align"] = True
-    if restore_dtype(node) != dtype:
-        raise NoSafeForm("a dtype of another library")
-    return node
-
-
-def _describe_any(dtype: DType) -> dict[str, Json]:
-    # A dtype that is itself an array occurs on its own, never as that of an array.
-    if dtype.subdtype is None:
-        return describe_dtype(dtype)
-    return describe_dtype(dtype.subdtype[0]) | {"shape": list(dtype.subdtype[1])}
-
-
-def _dtype(_: Decoder, node: dict[str, Json]) -> DType:
-    import numpy as np
-
-    dtype = restore_dtype(node)
-    return np.dtype((dtype, tuple(node["shape"]))) if "shape" in node else dtype
-
-
-def _lists(descr: Any) -> Json:  # nested lists and tuples of text and integers
-    return [_lists(part) for part in descr] if isinstance(descr, (list, tuple)) else descr
-
-
-def _descr(node: Json, *, inside: bool = False) -> Any:
-    """Lists from JSON as numpy wants them: fields and shapes as tuples."""
-    if not isinstance(node, list):
-        return node
-    if node and isinstance(node[0], list) and not inside:
-        return [_field(part) for part in node]
-    return tuple(_descr(part) for part in node)
-
-
-def _field(node: list[Json]) -> tuple[Any, ...]:
-    name = tuple(node[0]) if isinstance(node[0], list) else node[0]
-    return (name, *(_descr(part) for part in node[1:]))
-
-
-def restore_dtype(node: dict[str, Json]) -> DType:
-    """Return the dtype of a tag."""
-    import numpy as np
-    from numpy.lib import format as npy
-
-    descr = node["dtype"]
-    dtype = np.dtype(descr) if isinstance(descr, str) else npy.descr_to_dtype(_descr(descr))
-    if node.get("align") and dtype.fields is not None:
-        fields = [dtype.fields[name] for name in dtype.names or ()]
-        layout: Any = {
-            "names": list(dtype.names or ()),
-            "formats": [field[0] for field in fields],
-            "offsets": [field[1] for field in fields],
-            "itemsize": dtype.itemsize,
-        }
-        return np.dtype(layout, align=True)
-    return dtype
 
 
 # --- arrays ---------------------------------------------------------------------------------------
@@ -128,25 +57,40 @@ def encode_array(encoder: Encoder, value: Array, place: Place) -> dict[str, Json
     if value.dtype == object and value.dtype.metadata is None:
         items = [encoder.encode(item, place.index(n)) for n, item in enumerate(value.flat)]
         return node | _layout(value) | {"dtype": "object", "items": items}
-    if value.dtype.hasobject:
+    if value.dtype.hasobject and value.dtype.kind != "T":
         raise NoSafeForm("objects inside a structured array")
     described = describe_dtype(value.dtype)
+    if value.dtype.kind == "T":
+        texts = [encoder.encode(item, place.index(n)) for n, item in enumerate(value.flat)]
+        return node | described | _layout(value) | {"items": texts}
     if value.size <= _INLINE and value.dtype.char in _READABLE:
         values = _inline(value)
         if values is not None:
             return node | described | _layout(value) | {"values": values}
-    return node | encoder.to_file(place, ".npy", lambda file: _write(file, value))
+    fields = described if value.dtype.kind == "V" else {}
+    return node | fields | encoder.to_file(place, ".npy", lambda file: _write(file, value))
 
 
 def _write(file: Any, value: Array) -> None:
     from numpy.lib import format as npy
 
-    if len(repr(npy.dtype_to_descr(value.dtype))) > _LONGEST_HEADER // 2:
-        raise NoSafeForm("a dtype with too many fields")
+    if value.dtype.names is not None and not _fits_header(value.dtype):
+        value = value.view(f"V{value.dtype.itemsize}")  # the JSON says what the bytes mean
     with warnings.catch_warnings():
         # Field names beyond Latin-1 need a newer version of the format, and numpy says so.
         warnings.simplefilter("ignore", UserWarning)
         npy.write_array(file, value, allow_pickle=False)
+
+
+def _fits_header(dtype: DType) -> bool:
+    from numpy.lib import format as npy
+
+    try:
+        description = npy.dtype_to_descr(dtype)
+        same = npy.descr_to_dtype(description) == dtype
+    except ValueError:  # fields that overlap or are out of order
+        return False
+    return same and len(repr(description)) < _LONGEST_HEADER // 2
 
 
 def _layout(value: Array) -> dict[str, Json]:
@@ -191,11 +135,12 @@ def _array(decoder: Decoder, node: dict[str, Json]) -> Array:
 
     if "file" in node:
         with decoder.open(node) as file:
-            return read_array(file)
+            found = read_array(file)
+        return found.view(restore_dtype(node)) if found.dtype.kind == "V" else found
     shape, order = tuple(node["shape"]), node.get("order", "C")
     if "values" in node:
         return _from_inline(node["values"], restore_dtype(node), shape).copy(order=order)
-    flat = np.empty(len(node["items"]), dtype=object)
+    flat = np.empty(len(node["items"]), dtype=restore_dtype(node))
     # One by one: numpy would take a list of lists apart.
     for number, item in enumerate(node["items"]):
         flat[number] = decoder.decode(item)
@@ -210,20 +155,11 @@ def _encode_view(encoder: Encoder, value: Array, place: Place) -> Json:
 
     if vars(value) if type(value) is np.matrix else False:
         raise NoSafeForm("it has attributes beside its items")
-    node = encode_array(encoder, _bare(value), place)
+    node = encode_array(encoder, value.view(np.ndarray), place)
     # A file mapped into memory becomes an array of its own.
     if type(value) is np.memmap:
         return node
     return {"$": type(value).__name__, "base": node}
-
-
-def _bare(value: Array) -> Array:
-    import numpy as np
-
-    bare = value.view(np.ndarray)
-    if bare.dtype.type is np.record:
-        bare = bare.view(np.dtype((np.void, bare.dtype)))
-    return bare
 
 
 def _encode_masked(encoder: Encoder, value: Array, place: Place) -> Json:
@@ -317,7 +253,7 @@ def need(module: str) -> Any:
 
 DECODERS: dict[str, Callable[[Decoder, dict[str, Json]], object]] = {
     "ndarray": _array,
-    "dtype": _dtype,
+    "dtype": lambda _, node: restore_any(node),
     "recarray": _view("recarray"),
     "matrix": _view("matrix"),
     "MaskedArray": _masked,

@@ -80,12 +80,21 @@ class _Absent:
 
 @dataclass(frozen=True, eq=False)
 class Pickled(_Absent):
-    """A part that exists only as a pickle, which was not opened because it could run code."""
+    """A part that exists only as a pickle, which was not opened because it could run code.
+
+    ``problem`` says why it did not load although it was opened with trust.
+    """
 
     path: str
     type_name: str
+    problem: str = ""
 
     def __str__(self) -> str:
+        if self.problem:
+            return (
+                f"{self.path} ({self.type_name}) was saved as a pickle that does not load here, "
+                f"{self.problem}: use the trial's environment"
+            )
         return (
             f"{self.path} ({self.type_name}) was saved as a pickle, which can run code: "
             "load with trust=True if you trust who wrote it"

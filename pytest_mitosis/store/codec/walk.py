@@ -263,11 +263,8 @@ def _decode_pickle(decoder: Decoder, node: dict[str, Json]) -> object:
     with decoder.open(node) as file:
         try:
             return pickle.load(file)  # noqa: S301  asked for with trust=True, verified by open()
-        except Exception as error:
-            raise ResultError(
-                f"{node['path']} ({node['type']}): its pickle does not load here, {_why(error)}; "
-                "use the trial's environment, or load without trust=True to leave it out"
-            ) from error
+        except Exception as error:  # any code may have run; the rest of the result is not its fault
+            return Pickled(node["path"], node["type"], _why(error))
 
 
 _DECODERS: dict[str, Callable[[Decoder, dict[str, Json]], object]] = {
