@@ -51,7 +51,7 @@ class Reporter:
         store = _relative(project.trials_folder)
         return (
             f"mitosis: store {store} · {trials} trial{'s' * (trials != 1)} · "
-            f"{locks} locked variant{'s' * (locks != 1)} · {self.session.describe_code()}"
+            f"{locks} locked variant{'s' * (locks != 1)} · commit {self.session.describe_code()}"
         )
 
     @pytest.hookimpl(wrapper=True)
@@ -127,10 +127,11 @@ class Reporter:
         notes = dict.fromkeys(note for row in rows for note in row.notes)
         for note in list(notes)[:10]:
             terminal.write_line(f" note: {note}")
-        for line in self._pointers(rows):
+        failed = any(terminal.stats.get(name) for name in ("failed", "error"))
+        for line in self._pointers(rows, failed=failed):
             terminal.write_line(f" {line}")
 
-    def _pointers(self, rows: list[Row]) -> list[str]:
+    def _pointers(self, rows: list[Row], *, failed: bool) -> list[str]:
         from pytest_mitosis.store.files import store_errors
         from pytest_mitosis.store.rows import write_summary
 
@@ -145,7 +146,7 @@ class Reporter:
             self.rows.append(Row(refusal=Refusal.STORE, reason=str(error)))
             told.append(str(error))
         lines = [" · ".join(told)]
-        if any(row.status != Status.DONE for row in rows):
+        if failed:
             arguments = [str(one) for one in self.session.config.invocation_params.args]
             lines.append(f"rerun what failed: {shlex.join(['pytest', *arguments, '--lf'])}")
         return lines

@@ -14,7 +14,9 @@ import pytest
 from pytest_mitosis.identity import Description, compare, render_changes
 from pytest_mitosis.identity.repository import require_clean
 from pytest_mitosis.model import (
+    Binding,
     Failure,
+    Job,
     Kind,
     LockError,
     MitosisError,
@@ -30,12 +32,13 @@ from pytest_mitosis.run.jobs import Describer, build_job
 from pytest_mitosis.run.kernel import NOT_REPRODUCIBLE
 from pytest_mitosis.run.trial import begin_trial, run_trial
 from pytest_mitosis.store.files import store_errors
-from pytest_mitosis.store.folder import Claim, claim
+from pytest_mitosis.store.folder import Claim, claim, release
 from pytest_mitosis.store.locks import Held, Name, take_lock, withdraw
 from pytest_mitosis.store.rows import against_last
 from pytest_mitosis.table import Refusal, Row, row_of
 
 if TYPE_CHECKING:
+    from pytest_mitosis.plan.references import LoadedExperiment
     from pytest_mitosis.session import ExperimentSession, Planned
 
 CLAIM = pytest.StashKey[Claim]()
@@ -55,37 +58,39 @@ class Runner:
     def require_clean_tree(self) -> None:
         """Fail the session's first item, and stop, unless all code is committed."""
         code = self.session.code
+        problem = code.problem
         try:
-            if code.problem:
-                raise TreeError(code.problem)
             require_clean(code.states)
         except TreeError as error:
+            problem = str(error)
+        if problem:
             self.refusal = Refusal.DIRTY
-            fail(str(error))
+            fail(problem)
 
     def lock_variants(self, item: pytest.Function) -> None:
         """Lock every variant name of the item's trial, or fail it."""
-        spec = item.callspec.params["trial"]
         held = item.stash.setdefault(HELD, [])
+        problem: MitosisError | None = None
+        try:
+            for binding in item.callspec.params["trial"].bindings:
+                if binding.kind is Kind.VARIANT and binding.tracked:
+                    held.append(self._lock(binding))
+        except MitosisError as error:
+            problem = error
+        if problem is not None:
+            self._refuse(item, problem)
+
+    def _lock(self, binding: Binding) -> Held:
         project = self.session.project
-        for binding in spec.bindings:
-            if binding.kind is not Kind.VARIANT or not binding.tracked:
-                continue
-            name = Name(binding.step, binding.parameter, binding.name)
-            try:
-                description = self.describer.describe(binding)
-                with store_errors(project.locks_folder):
-                    held.append(
-                        take_lock(
-                            project.locks_folder,
-                            name,
-                            description,
-                            self.session.code.commit or "",
-                            strict_code=project.strict_code,
-                        )
-                    )
-            except MitosisError as error:
-                self._refuse(item, error)
+        description = self.describer.describe(binding)
+        with store_errors(project.locks_folder):
+            return take_lock(
+                project.locks_folder,
+                Name(binding.step, binding.parameter, binding.name),
+                description,
+                self.session.code.commit or "",
+                strict_code=project.strict_code,
+            )
 
     def claim(self, item: pytest.Function) -> Claim:
         """The folder of the item's trial; made when it is first asked for."""
@@ -106,17 +111,22 @@ class Runner:
         KeyboardInterrupt
             If the trial was interrupted; it is recorded before.
         """
+        problem: MitosisError | None = None
         try:
             trial, outcome = self._run(item, planned, spec)
         except MitosisError as error:
-            self._refuse(item, error)
+            problem = error
+        if problem is not None:  # outside the handler, or pytest shows both
+            self._refuse(item, problem)
         item.stash[ROW] = row_of(trial, spec, against_last(trial))
         self.session.config.hook.pytest_mitosis_trial_finished(
             config=self.session.config, folder=trial.folder, manifest=trial.manifest
         )
         if outcome.status is Status.INTERRUPTED:
+            if hasattr(item.config, "workerinput"):
+                raise KeyboardInterrupt  # what xdist's worker expects
             self.session.interrupted.append(item.stash[ROW])
-            raise KeyboardInterrupt
+            pytest.exit(f"trial {trial.id} was interrupted; what it left is kept", returncode=2)
         if outcome.failure is not None:
             fail(_explain(trial, outcome.failure))
 
@@ -127,18 +137,8 @@ class Runner:
         store = self.session.project.trials_folder
         claimed = self.claim(item)
         with store_errors(store):
-            job = build_job(
-                replace(spec, key=_key(item, spec)),
-                planned.loaded,
-                claimed,
-                self.session.project,
-                self.describer,
-                item.funcargs,
-                self.session.rerun_command(item.nodeid),
-                draft=self.session.draft,
-            )
-            provenance = self._provenance()
-            begin_trial(job, claimed.folder, provenance)
+            job = self._job(item, planned.loaded, spec)
+            begin_trial(job, claimed.folder, self._provenance())
             facts = [("commit", self.session.describe_code())]
             trial, outcome = run_trial(job, claimed.folder, store, facts)
         for held in item.stash.get(HELD, []):
@@ -148,6 +148,23 @@ class Runner:
         if outcome.failure is not None and outcome.failure.type == NOT_REPRODUCIBLE:
             outcome = replace(outcome, failure=self._unproven(spec, outcome))
         return trial, outcome
+
+    def _job(self, item: pytest.Function, loaded: LoadedExperiment, spec: TrialSpec) -> Job:
+        claimed = self.claim(item)
+        try:
+            return build_job(
+                replace(spec, key=_key(item, spec)),
+                loaded,
+                claimed,
+                self.session.project,
+                self.describer,
+                item.funcargs,
+                self.session.rerun_command(item.nodeid),
+                draft=self.session.draft,
+            )
+        except MitosisError:
+            release(claimed)
+            raise
 
     def _provenance(self) -> dict[str, Any]:
         from pytest_mitosis import __version__

@@ -139,14 +139,14 @@ class ExperimentSession:
         return expand(loaded, self.request)
 
     def describe_code(self) -> str:
-        """``commit 7ab1f20 main, clean`` for the header."""
+        """``7ab1f20 main, clean``, or why that cannot be said."""
         if self.code.problem:
             return self.code.problem.splitlines()[0]
         own = self.code.states[0]
         dirty = sum(len(state.changes) for state in self.code.states)
         where = own.branch or "detached head"
         commit = own.commit[:7] if own.commit else "none yet"
-        return f"commit {commit} {where}, {f'{dirty} uncommitted' if dirty else 'clean'}"
+        return f"{commit} {where}, {f'{dirty} uncommitted' if dirty else 'clean'}"
 
     def rerun_command(self, nodeid: str) -> str:
         """The command that runs one trial again."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import sys
 import traceback
 from collections.abc import Callable, Mapping
@@ -52,6 +53,7 @@ def begin(
     root.setLevel(logging.DEBUG if debug else logging.INFO)
     for noisy in ("asyncio", "matplotlib", "PIL", "IPKernelApp", "Comm", "parso", "traitlets"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
+    _end_forks_of(os.getpid(), namespace)
     sys.path.extend(path for path in sys_path if path not in sys.path)
     return {}
 
@@ -78,6 +80,17 @@ def prove(
     return {"differ": differ}
 
 
+def _end_forks_of(pid: int, namespace: dict[str, Any]) -> None:
+    """End a fork that comes out of a cell: it would answer in the trial's name."""
+
+    def end_if_forked(*_: object) -> None:
+        if os.getpid() != pid:
+            os._exit(0)
+
+    shell = namespace["get_ipython"]()
+    shell.events.register("post_run_cell", end_if_forked)
+
+
 def survey(folder: Path, namespace: dict[str, Any]) -> dict[str, Any]:
     """The environment as it is once the experiment's modules are imported."""
     from pytest_mitosis.run.environment import collect_environment
@@ -100,14 +113,15 @@ def keep(
     saved = save_result(result, folder / RESULTS, step)
     notes = [f"{step}: {p.path} ({p.type}) is kept as a pickle" for p in saved.pickled]
     notes += [f"{step}: {p.path} ({p.type}) could not be kept: {p.reason}" for p in saved.unsaved]
-    reply = {"notes": notes, "metrics": {}, "problem": "", "has_data": False}
+    reply = {"notes": notes, "metrics": {}, "problem": "", "has_data": False, "has_metrics": False}
     if not isinstance(result, Mapping):
         reply["problem"] = f"{step} returned {type(result).__name__}, not a dict with 'main'"
         return reply
     if last and "main" not in result:
         keys = ", ".join(sorted(map(_safe_key, result))) or "nothing"
         reply["problem"] = f"{step} returned a dict without 'main'; it has {keys}"
-    return {**reply, "metrics": metrics_of(result), "has_data": "data" in result}
+    has = {"has_data": "data" in result, "has_metrics": "metrics" in result}
+    return {**reply, "metrics": metrics_of(result), **has}
 
 
 def explain(folder: Path, namespace: dict[str, Any]) -> dict[str, Any]:

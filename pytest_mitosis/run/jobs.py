@@ -113,7 +113,7 @@ def build_job(
 def import_path() -> list[str]:
     """The entries of ``sys.path`` that a new interpreter of this environment would not have."""
     standard = {sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")}
-    standard |= {*site.getsitepackages(), site.getusersitepackages()}
+    standard |= {*site.getsitepackages(), site.getusersitepackages(), *_from_pth_files()}
     prefixes = (sys.prefix, sys.base_prefix)
     return list(
         dict.fromkeys(
@@ -124,6 +124,13 @@ def import_path() -> list[str]:
             and not any(_is_below_library(entry, prefix) for prefix in prefixes)
         )
     )
+
+
+def _from_pth_files() -> set[str]:
+    """Folders that ``.pth`` files of site-packages add at every start of the interpreter."""
+    files = [file for place in site.getsitepackages() for file in Path(place).glob("*.pth")]
+    lines = [line for file in files for line in file.read_text("utf-8", "replace").splitlines()]
+    return {line.strip() for line in lines if line and not line.startswith(("import ", "#"))}
 
 
 def _is_below_library(entry: str, prefix: str) -> bool:
@@ -199,7 +206,7 @@ def _portable_source(name: str, value: object, folder: Path) -> str:
         return f"Path({str(value)!r})"
     try:
         content = pickle.dumps(value)
-        pickle.loads(content)
+        pickle.loads(content)  # noqa: S301  what this process pickled a line ago
     except Exception as error:
         raise PlanError(
             f"the fixture {name!r} gives a {type(value).__module__}.{type(value).__qualname__}, "

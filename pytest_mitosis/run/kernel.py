@@ -19,7 +19,7 @@ from nbclient.exceptions import CellExecutionError, DeadKernelError
 
 from pytest_mitosis.model import Failure, Job, Kind, Outcome, Status
 from pytest_mitosis.run import inside
-from pytest_mitosis.run.notebook import TrialNotebook, call_source
+from pytest_mitosis.run.notebook import TrialNotebook, call_source, result_source
 from pytest_mitosis.run.outputs import TrialClient
 from pytest_mitosis.run.process import cancel_on_signals, explain_death, kernel_process
 from pytest_mitosis.store.folder import now
@@ -50,10 +50,12 @@ class KernelRun:
     built: TrialNotebook
     client: TrialClient
     metrics: dict[str, Any] = field(default_factory=dict)
+    has_metrics: bool = False
     notes: list[str] = field(default_factory=list)
     unproven: dict[str, Any] = field(default_factory=dict)
     survey: dict[str, Any] = field(default_factory=dict)
     usage: dict[str, Any] = field(default_factory=dict)
+    place: int = 0
 
     async def execute(self) -> None:
         """Run all cells.
@@ -73,11 +75,27 @@ class KernelRun:
         has_data = True
         for index in range(len(self.job.steps)):
             has_data = await self._step(index, has_data=has_data)
-        await self._cell(len(self.built.notebook.cells) - 1)
+        cells = self.built.notebook.cells
+        await self._cell(len(cells) - 1)
+        if self.has_metrics:
+            source = result_source(self.built.names[-1], "metrics")
+            cells.append(nbformat.v4.new_code_cell(source, id=f"cell-{len(cells)}"))
+            await self._cell(len(cells) - 1)
 
     async def finish(self) -> None:
         """Have the process tell what it used."""
         self.usage = await self._ask("finish")
+
+    def show(self, failure: Failure) -> None:
+        """Put a failure that is no exception of the experiment's below the cell it ended."""
+        output = nbformat.v4.new_output(
+            "error",
+            ename=failure.type,
+            evalue=failure.message,
+            traceback=[f"{failure.type}: {failure.message}"],
+        )
+        self.built.notebook.cells[self.place].setdefault("outputs", []).append(output)
+        self.client.save()
 
     async def _step(self, index: int, *, has_data: bool) -> bool:
         step, place = self.job.steps[index], self.built.run_cells[index]
@@ -89,19 +107,20 @@ class KernelRun:
         await self._cell(place)
         reply = await self._ask("keep", step=step.name, variable=names.result, last=last)
         self.notes += reply["notes"]
-        self.metrics = reply["metrics"]
+        self.metrics, self.has_metrics = reply["metrics"], reply["has_metrics"]
         problem = reply["problem"]
         following = None if last else self.job.steps[index + 1]
         if not problem and following and not reply["has_data"] and not following.data_optional:
             problem = f"{step.name} returned no 'data', which {following.name} takes"
         if problem:
-            self._show_problem(place, problem)
+            self.show(Failure("ResultError", problem))
             raise TrialFailed(Failure("ResultError", problem))
         for parameter in await self._differing(index):
             self.notes.append(f"{step.name}.{parameter} was changed by the experiment as it ran")
         return bool(reply["has_data"])
 
     async def _cell(self, index: int) -> None:
+        self.place = index
         cell = self.built.notebook.cells[index]
         try:
             await self.client.async_execute_cell(cell, index)
@@ -134,13 +153,6 @@ class KernelRun:
         reply = await self._ask("prove", variable=variable, digests=digests)
         found: dict[str, Any] = reply["differ"]
         return found
-
-    def _show_problem(self, place: int, problem: str) -> None:
-        output = nbformat.v4.new_output(
-            "error", ename="ResultError", evalue=problem, traceback=[f"ResultError: {problem}"]
-        )
-        self.built.notebook.cells[place].outputs.append(output)
-        self.client.save()
 
     async def _ask(self, function: str, **arguments: Any) -> dict[str, Any]:
         """Run a function of :mod:`pytest_mitosis.run.inside` in the kernel, unseen."""
@@ -204,7 +216,7 @@ async def _drive(
 ) -> tuple[Status, Failure | None, KernelRun | None]:
     task = asyncio.current_task()
     assert task is not None
-    run, manager = None, None
+    run, failure = None, None
     timeout = asyncio.timeout(job.timeout)
     try:
         async with timeout:
@@ -213,14 +225,19 @@ async def _drive(
                     client = TrialClient(built.notebook, folder, manager)
                     run = KernelRun(job, folder, built, client)
                     failure = await _run_to_end(run)
-                    return Status.CRASHED if failure else Status.DONE, failure, run
-    except (TimeoutError, asyncio.CancelledError, DeadKernelError, RuntimeError):
-        if timeout.expired():
-            words = f"the trial took longer than its time-out of {job.timeout:g} s"
-            return Status.TIMEOUT, Failure("Timeout", words), run
-        if task.cancelling():
-            return Status.INTERRUPTED, Failure("Interrupted", "stopped before it ended"), run
-        return Status.CRASHED, explain_death(manager, folder), run
+    except (TimeoutError, asyncio.CancelledError):
+        pass  # told apart below, as nbclient hides a cancelled cell behind a dead kernel
+    ending = None
+    if timeout.expired():
+        words = f"the trial took longer than its time-out of {job.timeout:g} s"
+        ending = Status.TIMEOUT, Failure("Timeout", words)
+    elif task.cancelling():
+        ending = Status.INTERRUPTED, Failure("Interrupted", "stopped before it ended")
+    if ending is None:
+        return Status.CRASHED if failure else Status.DONE, failure, run
+    if run is not None:
+        run.show(ending[1])
+    return *ending, run
 
 
 async def _run_to_end(run: KernelRun) -> Failure | None:
@@ -233,6 +250,9 @@ async def _run_to_end(run: KernelRun) -> Failure | None:
         except TrialFailed as end:
             failure = end.failure
         await run.finish()
+    except (DeadKernelError, RuntimeError):  # died while running, or before it was ready
+        failure = explain_death(run.client.km, run.folder)
+        run.show(failure)
     finally:
         if run.client.kc is not None:
             run.client.kc.stop_channels()

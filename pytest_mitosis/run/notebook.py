@@ -5,6 +5,7 @@ Pure text to notebook; knows neither kernels nor the store.
 
 from __future__ import annotations
 
+import json
 import keyword
 import re
 from dataclasses import dataclass, field
@@ -53,7 +54,7 @@ def build_notebook(job: Job, facts: Iterable[tuple[str, str]] = ()) -> TrialNote
             cells.append(v4.new_markdown_cell(f"## {_markdown(step.name)}"))
         run_cells.append(len(cells))
         cells.append(v4.new_code_cell(writer.call(index, with_data=bool(step.data))))
-    cells.append(v4.new_code_cell(f'{writer.names[-1].result}["main"]'))
+    cells.append(v4.new_code_cell(result_source(writer.names[-1], "main")))
     for number, cell in enumerate(cells):
         cell["id"] = f"cell-{number}"  # stable, so that two trials' notebooks compare
     notebook = v4.new_notebook(cells=cells)
@@ -68,6 +69,11 @@ def build_notebook(job: Job, facts: Iterable[tuple[str, str]] = ()) -> TrialNote
 def call_source(notebook: TrialNotebook, job: Job, index: int, *, with_data: bool) -> str:
     """The source that calls step ``index``, with or without the data of the step before it."""
     return _call(job.steps[index], notebook.names, index, with_data=with_data)
+
+
+def result_source(names: Names, key: str) -> str:
+    """The source that shows one entry of a result."""
+    return f'{names.result}["{key}"]'
 
 
 @dataclass
@@ -152,7 +158,7 @@ def _sorted_imports(lines: list[str]) -> list[str]:
         module, _, names = line.removeprefix("from ").partition(" import ")
         by_module.setdefault(module, []).append(names)
     return [
-        f"from {module} import {', '.join(dict.fromkeys(names))}"
+        f"from {module} import {', '.join(sorted(set(names)))}"
         for module, names in sorted(by_module.items())
     ]
 
@@ -169,7 +175,7 @@ def _setup(job: Job) -> str:
         lines += ["", "import numpy as np"]
     lines.append("")
     if job.sys_path:
-        lines.append(f"sys.path[:0] = {list(job.sys_path)!r}")
+        lines.append(f"sys.path[:0] = {json.dumps(job.sys_path)}")
     lines.append(f"random.seed({job.seed})")
     if numpy:
         lines.append(f"np.random.seed({job.seed % 2**32})")
@@ -182,7 +188,7 @@ def _title(job: Job, facts: Iterable[tuple[str, str]]) -> str:
     if job.hypothesis:
         lines += [f"**Hypothesis:** {_markdown(job.hypothesis)}", ""]
     if job.description:
-        lines += [_markdown(job.description), ""]
+        lines += [_markdown(job.description.split("\n\n")[0]), ""]
     lines += [f"| {number} | {job.trial} |", "|---|---|"]
     rows = [*facts, *_parameter_rows(job)]
     lines += [f"| {_markdown(name)} | {_markdown(value)} |" for name, value in rows]

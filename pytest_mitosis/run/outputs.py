@@ -7,6 +7,7 @@ own while the cells run, so that a killed trial keeps them, and bounds what the 
 from __future__ import annotations
 
 import base64
+import logging
 from typing import IO, TYPE_CHECKING, Any
 
 import nbformat
@@ -26,6 +27,10 @@ STARTUP_SECONDS = 120
 STREAM_LIMIT = 200_000
 """Characters of printed text one notebook cell keeps; ``output.txt`` keeps all of it."""
 
+# nbclient logs what the trial's outcome says in better words.
+_SILENT = logging.getLogger("pytest_mitosis.nbclient")
+_SILENT.setLevel(logging.CRITICAL + 1)
+
 
 class TrialClient(NotebookClient):  # type: ignore[misc]  # nbclient is not typed for mypy here
     """Drives the cells of one trial's notebook."""
@@ -39,6 +44,7 @@ class TrialClient(NotebookClient):  # type: ignore[misc]  # nbclient is not type
             startup_timeout=STARTUP_SECONDS,
             record_timing=False,
             coalesce_streams=True,
+            log=_SILENT,
         )
         self.folder = folder
         self.step = "setup"

@@ -72,9 +72,9 @@ async def kernel_process(folder: Path, cwd: str) -> AsyncIterator[AsyncKernelMan
                 (folder / OUTPUT).unlink()
 
 
-def explain_death(manager: AsyncKernelManager | None, folder: Path) -> Failure:
+def explain_death(manager: AsyncKernelManager, folder: Path) -> Failure:
     """What can be said of a process that went away."""
-    process = getattr(getattr(manager, "provisioner", None), "process", None)
+    process = getattr(manager.provisioner, "process", None)
     code = process.poll() if process is not None else None
     if code is None:
         return Failure("ProcessDied", "the trial's process is gone")

@@ -10,6 +10,7 @@ import hashlib
 import os
 import re
 import secrets
+import shutil
 import socket
 import string
 from dataclasses import asdict, dataclass
@@ -18,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from pytest_mitosis.model import SCHEMA, Job, Outcome, Status, StoreError, Trial
+from pytest_mitosis.model import SCHEMA, Job, Kind, Outcome, Status, StoreError, Trial
 from pytest_mitosis.store.files import create_json, read_json, write_bytes, write_json
 
 if TYPE_CHECKING:
@@ -82,6 +83,13 @@ def claim(store: Path, experiment: str, key: str, *, draft: bool) -> Claim:
     return Claim(own, trial_id, iteration)
 
 
+def release(claimed: Claim) -> None:
+    """Give back a folder whose trial cannot start, and its iteration."""
+    shutil.rmtree(claimed.folder, ignore_errors=True)
+    if claimed.iteration:
+        (claimed.folder.parent / _CLAIMS / str(claimed.iteration)).unlink(missing_ok=True)
+
+
 def _next_iteration(folder: Path, trial_id: str) -> int:
     claims = folder / _CLAIMS
     claims.mkdir(exist_ok=True)
@@ -104,7 +112,7 @@ def manifest_of(job: Job, provenance: dict[str, Any]) -> dict[str, Any]:
         "status": Status.RUNNING.value,
         "draft": job.draft,
         "hypothesis": job.hypothesis,
-        "seed": job.seed,
+        "seed": job.seed if _takes_seed(job) else None,
         "steps": [{"name": s.name, "action": s.action, "lookup": s.lookup} for s in job.steps],
         "parameters": [
             {
@@ -126,6 +134,11 @@ def manifest_of(job: Job, provenance: dict[str, Any]) -> dict[str, Any]:
         "pid": os.getpid(),
         "command": job.command,
     }
+
+
+def _takes_seed(job: Job) -> bool:
+    kinds = {argument.kind for step in job.steps for argument in step.arguments}
+    return bool(kinds & {Kind.SEED, Kind.RNG})
 
 
 def finish(folder: Path, outcome: Outcome, environment: str) -> Trial:
