@@ -160,6 +160,8 @@ def _by_file(called: Iterable[CalledFunction]) -> dict[str, set[CalledFunction]]
     reals: dict[str, str] = {}
     grouped: dict[str, set[CalledFunction]] = {}
     for call in called:
+        if not call.file.startswith(os.sep):
+            continue  # generated, or frozen: no file
         if (real := reals.get(call.file)) is None:
             real = reals[call.file] = os.path.realpath(call.file)
         grouped.setdefault(real, set()).add(call)

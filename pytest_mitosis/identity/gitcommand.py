@@ -101,7 +101,7 @@ def _execute(
         source.write(stdin or b"")
         source.seek(0)
         try:
-            status, stdout, stderr = Git().execute(
+            status, stdout, stderr = Git(str(root)).execute(
                 command,
                 istream=source,
                 with_extended_output=True,

@@ -123,11 +123,20 @@ def _below(names: set[str]) -> set[str]:
 
 
 def _module_files() -> Iterator[tuple[str, str]]:
-    for name, module in list(sys.modules.items()):
-        # Lazy modules and stand-ins run code or lie when asked for attributes.
-        path = vars(module).get("__file__") if hasattr(module, "__dict__") else None
-        if isinstance(path, str) and name not in ("__main__", "__mp_main__"):
+    for name in list(sys.modules):
+        path = _file_of(name)
+        if path is not None and name not in ("__main__", "__mp_main__"):
             yield name, path
+
+
+def _file_of(name: str) -> str | None:
+    """Read ``__file__`` without waking a lazy module, which would import it."""
+    try:
+        attributes = object.__getattribute__(sys.modules.get(name), "__dict__")
+    except AttributeError:
+        return None
+    path = attributes.get("__file__")
+    return path if isinstance(path, str) and path.startswith(os.sep) else None
 
 
 def _installed_places() -> tuple[str, ...]:
@@ -165,7 +174,7 @@ def _top_files(sites: Mapping[str, Path], hidden: set[str]) -> dict[str, list[st
             continue
         relative = path[len(site) + 1 :].replace(os.sep, "/")
         top = name.partition(".")[0]
-        if getattr(sys.modules.get(top), "__file__", None) is None:
+        if _file_of(top) is None:
             top = ".".join(name.split(".")[:2])
         known = shortest.get((site, top))
         if known is None or len(relative) < len(known):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import importlib.util
 import json
 import os
 import subprocess
@@ -300,6 +301,14 @@ def test_bodies_under_an_unknown_decorator_always_count(tmp_path):
     modules = {one.place: one for one in identity(told).modules}
     assert "kept" in modules["helpers.py"].bodies
     assert "unused" not in modules["helpers.py"].bodies
+
+
+def test_experiment_may_remove_its_working_directory(baseline, tmp_path):
+    body = "import os, tempfile\nos.chdir(folder := tempfile.mkdtemp())\nos.rmdir(folder)\n"
+    told = run(with_fit(tmp_path, body))
+    assert {one.place for one in identity(told).modules} == {
+        one.place for one in identity(baseline).modules
+    }
 
 
 @pytest.mark.skipif(not RECORDS_CALLS, reason="all bodies count anyway")
@@ -659,6 +668,20 @@ def test_debuggers_of_editors_are_no_project_files(tmp_path, monkeypatch, folder
     __import__("pydevd_of_test")
     assert str(path) not in imported.project_paths()
     del sys.modules["pydevd_of_test"]
+
+
+def test_lazy_modules_are_not_woken(tmp_path, monkeypatch):
+    spec = importlib.util.find_spec("this")
+    assert spec is not None
+    assert spec.loader is not None
+    spec.loader = importlib.util.LazyLoader(spec.loader)
+    module = importlib.util.module_from_spec(spec)
+    monkeypatch.setitem(sys.modules, "this", module)
+    spec.loader.exec_module(module)
+    monkeypatch.setitem(sys.modules, "no_module_at_all", 1.5)
+    imported.project_paths()
+    imported.imported_distributions()
+    assert type(module).__name__ == "_LazyModule"
 
 
 def test_modules_of_the_standard_library_and_of_packages_are_no_project_files():
