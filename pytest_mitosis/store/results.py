@@ -130,39 +130,26 @@ def load_result(
     """
     _check_name(name)
     path = folder / f"{name}.json"
-    with open_inside(folder, path.name) as file:
+    document = _read_document(path)
+    try:
+        return Decoder(folder, trust=trust, classes=classes).document(document)
+    except (ResultError, MemoryError):
+        raise
+    except Exception as error:  # whatever a library makes of content nobody wrote like that
+        why = safe_text(f"{type(error).__name__}: {error}")
+        raise ResultError(
+            f"{path} does not load here ({why}): it was changed or damaged since it was saved, or "
+            "needs the trial's environment; copy it again from where the trial was run"
+        ) from error
+
+
+def _read_document(path: Path) -> dict[str, Any]:
+    with open_inside(path.parent, path.name) as file:
         data = file.read()
     try:
         document = json.loads(data, parse_constant=_refuse_constant)
     except (ValueError, RecursionError) as error:
         raise ResultError(f"{path} is not the JSON of a result: {error}") from error
-    _check_document(path, document)
-    try:
-        return Decoder(folder, trust=trust, classes=classes).document(document)
-    except ResultError:
-        raise
-    except (
-        ArithmeticError,
-        AttributeError,
-        LookupError,
-        RecursionError,
-        TypeError,
-        ValueError,
-        NotImplementedError,
-    ) as error:
-        why = safe_text(f"{type(error).__name__}: {error}")
-        raise ResultError(
-            f"{path} was changed or damaged since it was saved ({why}); "
-            "copy it again from where the trial was run"
-        ) from error
-
-
-def _check_name(name: str) -> None:
-    if not _NAME.fullmatch(name) or len(name.encode()) > _LONGEST_NAME:
-        raise ResultError(f"{safe_text(name)!r} cannot name a result: letters, digits, -, _ and .")
-
-
-def _check_document(path: Path, document: object) -> None:
     if not isinstance(document, dict) or "value" not in document:
         raise ResultError(f"{path} is not a result: it has no value")
     schema = document.get("schema")
@@ -172,6 +159,12 @@ def _check_document(path: Path, document: object) -> None:
         raise ResultError(
             f"{path} was written by a newer version (schema {schema}): update pytest-mitosis"
         )
+    return document
+
+
+def _check_name(name: str) -> None:
+    if not _NAME.fullmatch(name) or len(name.encode()) > _LONGEST_NAME:
+        raise ResultError(f"{safe_text(name)!r} cannot name a result: letters, digits, -, _ and .")
 
 
 def _refuse_constant(text: str) -> None:

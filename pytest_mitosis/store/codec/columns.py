@@ -194,9 +194,18 @@ def _nullable(encoder: Encoder, value: Values, place: Place) -> dict[str, Json]:
 # --- and back -------------------------------------------------------------------------------------
 
 
+def _has_text_with_nan() -> bool:
+    return int(arrays.need("pandas").__version__.split(".")[0]) >= 3
+
+
 def _from_strings(decoder: Decoder, node: dict[str, Json]) -> Values:
+    import numpy as np
+
     pd = arrays.need("pandas")
     items = [decoder.decode(item) for item in node["items"]]
+    if node.get("nan") and not _has_text_with_nan():
+        # The same column in pandas 2, whose own reader of parquet does as much.
+        return np.array([float("nan") if item is None else item for item in items], dtype=object)
     nan = {"na_value": float("nan")} if node.get("nan") else {}
     try:
         dtype = pd.StringDtype(node["storage"], **nan)
