@@ -231,6 +231,14 @@ def test_text_saved_with_pyarrow_is_read_without(monkeypatch: Any, tmp_path: Pat
     assert back.dtype.storage == "python"
 
 
+def test_zone_of_pytz_is_read_without_pytz(monkeypatch: Any, tmp_path: Path) -> None:
+    moment = {"$": "Timestamp", "unit": "ns", "value": 0}
+    node = moment | {"zone": {"$": "pytz", "zone": "Europe/Berlin"}}
+    (tmp_path / "fit.json").write_text(json.dumps({"schema": 1, "value": node}))
+    monkeypatch.setitem(sys.modules, "pytz", None)
+    assert same(load_result(tmp_path, "fit"), pd.Timestamp(0, tz="UTC").tz_convert(BERLIN))
+
+
 def test_subclass_of_a_table_is_pickled_and_told(tmp_path: Path) -> None:
     saved, back = through({"main": 1, "data": Survey({"a": [1.0]})}, tmp_path, trust=True)
     assert saved.pickled == ((".data", f"{__name__}:Survey", "fit.data.pickle"),)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from pytest_mitosis.model import ResultError
 from pytest_mitosis.store.codec import arrays, parquet, stdlib
 from pytest_mitosis.store.codec.names import loaded
 from pytest_mitosis.store.codec.place import NoSafeForm
@@ -48,6 +49,14 @@ def zone(encoder: Encoder, value: Any, place: Place) -> Json:
     if value is not None and pytz is not None and isinstance(value, pytz.tzinfo.BaseTzInfo):
         return {"$": "pytz", "zone": value.zone}
     return stdlib.zone(encoder, value, place)
+
+
+def _pytz(decoder: Decoder, node: dict[str, Json]) -> Any:
+    try:
+        pytz = arrays.need("pytz")
+    except ResultError:  # newer pandas comes without, and has the same zone from zoneinfo
+        return decoder.decode({"$": "ZoneInfo", "key": node["zone"]})
+    return pytz.timezone(node["zone"])
 
 
 def _encode_timestamp(encoder: Encoder, value: Any, place: Place) -> Json:
@@ -277,5 +286,5 @@ DECODERS: dict[str, Callable[[Decoder, dict[str, Json]], object]] = {
     ),
     "NaT": lambda *_: arrays.need("pandas").NaT,
     "NA": lambda *_: arrays.need("pandas").NA,
-    "pytz": lambda _, node: arrays.need("pytz").timezone(node["zone"]),
+    "pytz": _pytz,
 }
