@@ -16,19 +16,22 @@ from dataclasses import asdict, dataclass, field
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from pytest_mitosis.identity.contents import FileContent, read_content
+from pytest_mitosis.identity.contents import read_content
 from pytest_mitosis.identity.editable import installed, normalized
 from pytest_mitosis.identity.imported import (
     ImportedFile,
     imported_distributions,
     imported_files,
 )
+from pytest_mitosis.identity.shadows import shadowing, vain_places
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
 
+    from pytest_mitosis.identity.contents import FileContent
     from pytest_mitosis.identity.executed import CalledFunction, Recorder
+    from pytest_mitosis.identity.skeleton import ModuleSyntax
 
 SCHEMA = 1
 NOT_RECORDED = "calls were not recorded"
@@ -65,10 +68,15 @@ class ModuleCode:
 
 @dataclass(frozen=True)
 class CodeIdentity:
-    """The code of one trial. ``whole`` says why all bodies count, empty if only those that ran."""
+    """The code of one trial.
+
+    ``vain`` are the places where a new file would come first (see `vain_places`); ``whole`` says
+    why all bodies count, and is empty if only those do that ran.
+    """
 
     modules: tuple[ModuleCode, ...]
     distributions: dict[str, str]
+    vain: tuple[str, ...] = ()
     whole: str = ""
 
     @property
@@ -90,7 +98,8 @@ class CodeIdentity:
             ModuleCode(**{name: one[name] for name in names if name in one})
             for one in data["modules"]
         )
-        return cls(modules, dict(data["distributions"]), data.get("whole", ""))
+        vain, whole = tuple(data.get("vain", ())), data.get("whole", "")
+        return cls(modules, dict(data["distributions"]), vain, whole)
 
 
 def code_identity(root: Path, recorder: Recorder | None = None) -> CodeIdentity:
@@ -101,18 +110,21 @@ def code_identity(root: Path, recorder: Recorder | None = None) -> CodeIdentity:
     """
     gaps = recorder.gaps if recorder is not None else (NOT_RECORDED,)
     called = _by_file(recorder.called) if recorder is not None and not gaps else None
-    modules = []
-    named: set[str] = set()
     top = os.path.realpath(root)
+    modules: list[ModuleCode] = []
+    named: set[str] = set()
     for file in imported_files():
         content = read_content(file.path)
-        if content is not None and content.syntax is not None:
-            named |= content.syntax.imports
+        syntax = content.syntax if content is not None else None
         calls = None if called is None else called.get(str(file.path), set())
-        modules.append(_module(file, top, content, calls))
+        keys = _counting(syntax, calls)
+        modules.append(_module(file, top, syntax, keys))
+        named.add(file.module.partition(".")[0])
+        if syntax is not None:
+            named |= syntax.imports.union(*(syntax.functions[key].imports for key in keys))
     before = recorder.loaded_before if recorder is not None else frozenset()
     versions = imported_distributions(before, named)
-    return CodeIdentity(tuple(modules), versions, "; ".join(gaps))
+    return CodeIdentity(tuple(modules), versions, vain_places(top, named), "; ".join(gaps))
 
 
 def compare_code(
@@ -129,6 +141,7 @@ def compare_code(
         # The common case needs no parsing; blob and sha256 alone must not make a difference.
         if content is None or content.sha256 != module.sha256:
             found += [f"{module.place}: {reason}" for reason in _differences(module, content)]
+    found += [f"{place}: is new and would be imported" for place in shadowing(top, recorded.vain)]
     now = installed_versions() if versions is None else versions
     for name, version in recorded.distributions.items():
         if name not in now:
@@ -168,24 +181,25 @@ def _by_file(called: Iterable[CalledFunction]) -> dict[str, set[CalledFunction]]
     return grouped
 
 
+def _counting(syntax: ModuleSyntax | None, calls: Iterable[CalledFunction] | None) -> list[str]:
+    """Return the functions that ran or may have, in source order; without `calls` all."""
+    if syntax is None:
+        return []
+    if calls is None:
+        return list(syntax.functions)
+    ran = {key for call in calls for key in syntax.covering(call.qualname, call.line)}
+    return [key for key, one in syntax.functions.items() if key in ran or one.is_opaque]
+
+
 def _module(
-    file: ImportedFile,
-    root: str,
-    content: FileContent | None,
-    calls: Iterable[CalledFunction] | None,
+    file: ImportedFile, root: str, syntax: ModuleSyntax | None, keys: Iterable[str]
 ) -> ModuleCode:
     own = file.root is not None and os.path.realpath(file.root) == root
     repository = "." if own else str(file.root or "")
     known = (file.module, file.place, repository, file.blob, file.sha256)
-    if content is None or (syntax := content.syntax) is None:
+    if syntax is None:
         return ModuleCode(*known)
-    if calls is None:
-        keys = set(syntax.functions)
-    else:
-        keys = {key for key, one in syntax.functions.items() if one.is_opaque}
-        for call in calls:
-            keys.update(syntax.covering(call.qualname, call.line))
-    bodies = {key: syntax.functions[key].body_digest for key in syntax.functions if key in keys}
+    bodies = {key: syntax.functions[key].body_digest for key in keys}
     return ModuleCode(*known, syntax.skeleton, bodies)
 
 

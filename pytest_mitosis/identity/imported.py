@@ -83,7 +83,7 @@ def imported_files() -> tuple[ImportedFile, ...]:
 
 def project_paths() -> dict[str, str]:
     """Map the real path of each imported project file to its module, without reading it."""
-    places = _installed_places()
+    places = installed_places()
     found: dict[str, str] = {}
     for name, path in _module_files():
         # Most are installed, and following links costs more than the rest together.
@@ -124,12 +124,12 @@ def _below(names: set[str]) -> set[str]:
 
 def _module_files() -> Iterator[tuple[str, str]]:
     for name in list(sys.modules):
-        path = _file_of(name)
+        path = file_of(name)
         if path is not None and name not in ("__main__", "__mp_main__"):
             yield name, path
 
 
-def _file_of(name: str) -> str | None:
+def file_of(name: str) -> str | None:
     """Read ``__file__`` without waking a lazy module, which would import it."""
     try:
         attributes = object.__getattribute__(sys.modules.get(name), "__dict__")
@@ -139,7 +139,7 @@ def _file_of(name: str) -> str | None:
     return path if isinstance(path, str) and path.startswith(os.sep) else None
 
 
-def _installed_places() -> tuple[str, ...]:
+def installed_places() -> tuple[str, ...]:
     """Return the folders whose code is told by name and version instead of content."""
     paths = sysconfig.get_paths()
     kinds = ("stdlib", "platstdlib", "purelib", "platlib")
@@ -174,7 +174,7 @@ def _top_files(sites: Mapping[str, Path], hidden: set[str]) -> dict[str, list[st
             continue
         relative = path[len(site) + 1 :].replace(os.sep, "/")
         top = name.partition(".")[0]
-        if _file_of(top) is None:
+        if file_of(top) is None:
             top = ".".join(name.split(".")[:2])
         known = shortest.get((site, top))
         if known is None or len(relative) < len(known):

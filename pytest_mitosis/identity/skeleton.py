@@ -63,10 +63,15 @@ class FunctionSyntax:
         """Digest of the statements in it, computed when asked: most bodies are not."""
         return _digest(_tokens(self.node.body, IN_FUNCTION))
 
+    @cached_property
+    def imports(self) -> frozenset[str]:
+        """Top-level names of the absolute imports in it."""
+        return _imports(self.node.body, inside=True)
+
 
 @dataclass(frozen=True, eq=False)
 class ModuleSyntax:
-    """A parsed module: digest of its skeleton, functions by key, top-level names it imports."""
+    """A parsed module: digest of its skeleton, functions by key, names it imports itself."""
 
     skeleton: str
     functions: dict[str, FunctionSyntax]
@@ -94,7 +99,9 @@ def parse(source: str | bytes) -> ModuleSyntax:
             ordinal += 1
             key = f"{qualname}#{ordinal}"
         functions[key] = FunctionSyntax(key, qualname, node, is_opaque)
-    return ModuleSyntax(_digest(_tokens(tree.body, AT_IMPORT)), functions, _imports(tree))
+    return ModuleSyntax(
+        _digest(_tokens(tree.body, AT_IMPORT)), functions, _imports(tree.body, inside=False)
+    )
 
 
 def skeleton(source: str | bytes) -> str:
@@ -107,13 +114,18 @@ def function_bodies(source: str | bytes) -> dict[str, str]:
     return {key: one.body_digest for key, one in parse(source).functions.items()}
 
 
-def _imports(tree: ast.Module) -> frozenset[str]:
+def _imports(statements: Iterable[ast.AST], *, inside: bool) -> frozenset[str]:
+    """Collect top-level names of absolute imports, with or without those in functions."""
     found: set[str] = set()
-    for node in ast.walk(tree):
+    stack = list(statements)
+    while stack:
+        node = stack.pop()
         if isinstance(node, ast.Import):
             found.update(alias.name.partition(".")[0] for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
             found.add(node.module.partition(".")[0])
+        elif inside or not isinstance(node, FUNCTIONS):
+            stack += [c for c in ast.iter_child_nodes(node) if not isinstance(c, ast.expr)]
     return frozenset(found)
 
 

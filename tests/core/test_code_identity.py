@@ -218,6 +218,21 @@ def test_edits_that_change_the_code(baseline, tmp_path, edit):
         assert run(root)["digest"] != baseline["digest"]
 
 
+@pytest.mark.parametrize(
+    "place", ["exps/helpers.py", "exps/model/__init__.py", "exps/dataclasses.py", "functools.py"]
+)
+def test_new_file_that_comes_first_on_the_path(baseline, tmp_path, place):
+    root = make_project(tmp_path / "project")
+    path = root / place
+    path.parent.mkdir(exist_ok=True)
+    path.write_text("x = 1.5\n")
+    assert compare_code(identity(baseline), root) == [f"{place}: is new and would be imported"]
+    # At the root this one comes after the experiment's folder, where it was found.
+    path.unlink()
+    (root / "fit.py").write_text("x = 1.5\n")
+    assert compare_code(identity(baseline), root) == []
+
+
 def test_several_edits_are_all_told(baseline, tmp_path):
     root = edited(tmp_path, "exps/fit.py", "+ STEP", "- STEP")
     (root / "model.py").unlink()
@@ -443,10 +458,14 @@ def test_packages_of_the_runner_count_only_if_the_project_imports_them(tmp_path)
     preloaded = "import traitlets, attr\n" + RUN
     root = make_project(tmp_path / "project")
     assert identity(run(root, preloaded)).distributions == {}
-    (root / "helpers.py").write_text(
-        HELPERS.replace("return value\n", "import attr\n    return value\n")
-    )
-    assert set(identity(run(root, preloaded)).distributions) == {"attrs"}
+
+    def with_import(statement: str) -> set[str]:
+        text = HELPERS.replace(statement, f"import attr\n    {statement}")
+        (root / "helpers.py").write_text(text)
+        return set(identity(run(root, preloaded)).distributions)
+
+    assert with_import("return value\n") == (set() if RECORDS_CALLS else {"attrs"})
+    assert with_import("return value / order\n") == {"attrs"}
 
 
 def test_installed_copies_are_told_by_more_than_their_version(tmp_path, monkeypatch):
