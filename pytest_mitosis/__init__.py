@@ -6,5 +6,19 @@ Everything a notebook needs to read recorded trials is here; running them is pyt
 
 from __future__ import annotations
 
-__all__ = ["__version__"]
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pytest_mitosis.read.frame import load_trial_data, load_trials
+
+__all__ = ["__version__", "load_trial_data", "load_trials"]
 __version__ = "0.1.0"
+
+
+def __getattr__(name: str) -> Any:  # Any: any public function
+    """Import what reads trials when it is first used: every pytest run imports this package."""
+    if name in {"load_trial_data", "load_trials"}:
+        from pytest_mitosis.read import frame
+
+        return getattr(frame, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -41,6 +41,7 @@ class Collection:
             self.session.plan()
         except MitosisError as error:
             raise pytest.UsageError(str(error)) from None
+        self.session.config.args[:] = self.session.arguments()
         return (yield)
 
     def pytest_collect_file(
@@ -169,8 +170,8 @@ def _function_of(planned: Planned) -> Callable[..., None]:
 
 def _marks(action: object) -> list[pytest.Mark]:
     marks = getattr(action, "pytestmark", [])
-    marks = marks if isinstance(marks, list) else [marks]
-    return [getattr(mark, "mark", mark) for mark in marks]
+    listed = marks if isinstance(marks, list) else [marks]
+    return [mark.mark if isinstance(mark, pytest.MarkDecorator) else mark for mark in listed]
 
 
 def _variant_marks(spec: TrialSpec) -> list[pytest.MarkDecorator]:

@@ -72,7 +72,7 @@ class Runner:
         held = item.stash.setdefault(HELD, [])
         problem: MitosisError | None = None
         try:
-            for binding in item.callspec.params["trial"].bindings:
+            for binding in _spec(item).bindings:
                 if binding.kind is Kind.VARIANT and binding.tracked:
                     held.append(self._lock(binding))
         except MitosisError as error:
@@ -95,7 +95,7 @@ class Runner:
     def claim(self, item: pytest.Function) -> Claim:
         """The folder of the item's trial; made when it is first asked for."""
         if CLAIM not in item.stash:
-            spec: TrialSpec = item.callspec.params["trial"]
+            spec = _spec(item)
             store = self.session.project.trials_folder
             with store_errors(store):
                 item.stash[CLAIM] = claim(
@@ -209,6 +209,12 @@ class Runner:
             item.stash[REFUSAL] = self.refusal = Refusal.STORE
             item.session.shouldstop = "the trials folder cannot be written"
         fail(str(error))
+
+
+def _spec(item: pytest.Function) -> TrialSpec:
+    spec = item.callspec.params["trial"]
+    assert isinstance(spec, TrialSpec)
+    return spec
 
 
 def fail(text: str) -> NoReturn:

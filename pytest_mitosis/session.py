@@ -53,6 +53,11 @@ class Planned:
     skipped: BaseException | None = None
     is_draft: bool = False
 
+    @property
+    def is_parametrized(self) -> bool:
+        """Whether the user put ``pytest.mark.parametrize`` on the experiment."""
+        return self.loaded is not None and _is_parametrized(self.loaded)
+
 
 @dataclass(frozen=True, slots=True)
 class Code:
@@ -105,8 +110,19 @@ class ExperimentSession:
         return Runner(self)
 
     def arguments(self) -> list[str]:
-        """What pytest is to collect in place of what the command line said."""
-        nodes = dict.fromkeys(f"{node.file}::{node.node}" for node in self.nodes)
+        """What pytest is to collect in place of what the command line said.
+
+        A pasted id is planned, so its node is enough; only where the user parametrizes as well
+        the brackets say more than the plan.
+        """
+        nodes = {}
+        for node in self.nodes:
+            place = f"{node.file}::{node.node}"
+            planned = self.planned.get(Path(node.file), {}).get(node.node)
+            if planned is not None and planned.is_parametrized and node.ids:
+                nodes |= {f"{place}[{text}]": None for text in node.ids}
+            else:
+                nodes[place] = None
         return [*self.other_arguments, *nodes]
 
     def plan(self) -> None:
@@ -123,8 +139,8 @@ class ExperimentSession:
             experiment = index.find_node(Path(node.file), node.node)
             try:
                 loaded.append((node, experiment, load_experiment(experiment), None))
-            except pytest.skip.Exception as skipped:  # pytest.importorskip in the user's module
-                loaded.append((node, experiment, None, skipped))
+            except pytest.skip.Exception as reason:  # pytest.importorskip in the user's module
+                loaded.append((node, experiment, None, reason))
         require_targets([one for _, _, one, _ in loaded if one is not None], self.request)
         for node, experiment, one, skipped in loaded:
             specs = self._specs(node, one) if one is not None else ()
@@ -135,7 +151,7 @@ class ExperimentSession:
 
     def _specs(self, node: Node, loaded: LoadedExperiment) -> Iterable[TrialSpec]:
         if node.ids:
-            return [read_id(loaded, text) for text in node.ids]
+            return [_read_pasted(loaded, text) for text in node.ids]
         return expand(loaded, self.request)
 
     def describe_code(self) -> str:
@@ -223,6 +239,25 @@ def _read_session(config: pytest.Config) -> ExperimentSession:
             "leave --variant, --eval-param and --seeds out"
         )
     return ExperimentSession(config, project, nodes, others, request, config.getoption("exp_draft"))
+
+
+def _is_parametrized(loaded: LoadedExperiment) -> bool:
+    return any(
+        getattr(mark, "name", "") == "parametrize"
+        for step in loaded.steps
+        for mark in getattr(step.action, "pytestmark", ())
+    )
+
+
+def _read_pasted(loaded: LoadedExperiment, text: str) -> TrialSpec:
+    """The spec of a pasted id; ``noise=low-3`` may end in an id of the user's ``parametrize``."""
+    shorter = text
+    while _is_parametrized(loaded) and "-" in shorter:
+        try:
+            return read_id(loaded, shorter)
+        except PlanError:
+            shorter = shorter.rpartition("-")[0]
+    return read_id(loaded, shorter)
 
 
 def _node_of(experiment: Experiment) -> Node:

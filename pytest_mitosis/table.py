@@ -107,7 +107,7 @@ def _render_block(experiment: str, rows: Sequence[Row]) -> list[str]:
         verdict = row.against if row.status == Status.DONE else word_of(row)
         body.append([row.trial, label, *values, verdict, format_seconds(row.seconds)])
     header = ["trial", experiment, *metrics, "against last", "time"]
-    lines = _align([header, *body])
+    lines = align([header, *body], left=2)
     if len(rows) > len(shown):
         lines.append(f" and {len(rows) - len(shown)} more")
     return lines
@@ -120,13 +120,16 @@ def _varying(rows: Sequence[Row]) -> list[str]:
     return varying if len(rows) > 1 else names
 
 
-def _align(cells: Sequence[Sequence[str]]) -> list[str]:
+def align(cells: Sequence[Sequence[str]], *, left: int) -> list[str]:
+    """Lines of a table, its first ``left`` columns flush left, the others flush right."""
     widths = [max(len(row[i]) for row in cells) for i in range(len(cells[0]))]
     lines = []
     for row in cells:
-        left = [cell.ljust(width) for cell, width in zip(row[:2], widths[:2], strict=True)]
-        right = [cell.rjust(width) for cell, width in zip(row[2:], widths[2:], strict=True)]
-        lines.append(" " + "  ".join([*left, *right]).rstrip())
+        padded = [
+            cell.ljust(width) if number < left else cell.rjust(width)
+            for number, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ]
+        lines.append(" " + "  ".join(padded).rstrip())
     return lines
 
 

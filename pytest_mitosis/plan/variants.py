@@ -283,6 +283,11 @@ def _literal(step: LoadedStep, label: str, given: Selection, text: str) -> Optio
     return Option(ids.format_part(label, name, tracked=given.tracked), (binding,), given.tracked)
 
 
+def plain_text(value: object) -> str:
+    """A number, a text or None as the literal it would be; empty for anything else."""
+    return ascii(value) if value is None or type(value) in {bool, int, float, str} else ""
+
+
 def _has_variant(step: LoadedStep, parameter: str, name: str) -> bool:
     return name in step.variants(parameter)
 
@@ -290,7 +295,8 @@ def _has_variant(step: LoadedStep, parameter: str, name: str) -> bool:
 def _not_given(step: LoadedStep, parameter: str) -> Option:
     if parameter in step.defaults:
         value = step.defaults[parameter]
-        return Option("", (Binding(step.name, parameter, Kind.DEFAULT, value=value),))
+        name = plain_text(value)
+        return Option("", (Binding(step.name, parameter, Kind.DEFAULT, name, value=value),))
     variants = [str(name) for name in step.variants(parameter)]
     if variants:
         raise PlanError(
