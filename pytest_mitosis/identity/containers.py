@@ -25,13 +25,13 @@ _KEY_LIMIT: Final = 120
 
 def read_list(walk: Walk, value: list[object], path: str) -> None:
     """Write a list, element by element."""
-    walk.leaf(path, "list" if value else "list, empty")
+    walk.leaf(path, "list")
     elements(walk, list.__iter__(value), path)
 
 
 def read_tuple(walk: Walk, value: tuple[object, ...], path: str) -> None:
     """Write a tuple, element by element."""
-    walk.leaf(path, "tuple" if value else "tuple, empty")
+    walk.leaf(path, "tuple")
     elements(walk, tuple.__iter__(value), path)
 
 
@@ -48,7 +48,7 @@ def elements(walk: Walk, values: Iterable[object], path: str) -> None:
 
 def read_dict(walk: Walk, value: dict[object, object], path: str) -> None:
     """Write a dict by key; insertion order does not count."""
-    walk.leaf(path, "dict" if dict.__len__(value) else "dict, empty")
+    walk.leaf(path, "dict")
     entries(walk, dict.items(value), path)
 
 
@@ -88,13 +88,13 @@ def key_text(walk: Walk, key: object, path: str) -> str:
 
 def read_set(walk: Walk, value: set[object], path: str) -> None:
     """Write a set, sorted by the texts of its elements."""
-    walk.leaf(path, "set" if set.__len__(value) else "set, empty")
+    walk.leaf(path, "set")
     members(walk, set.__iter__(value), path)
 
 
 def read_frozenset(walk: Walk, value: frozenset[object], path: str) -> None:
     """Write a frozenset, sorted by the texts of its elements."""
-    walk.leaf(path, "frozenset" if frozenset.__len__(value) else "frozenset, empty")
+    walk.leaf(path, "frozenset")
     members(walk, frozenset.__iter__(value), path)
 
 

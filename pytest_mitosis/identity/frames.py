@@ -210,10 +210,21 @@ def _write_category(walk: Walk, column: Any, path: str) -> None:
 
 def _write_zoned(walk: Walk, column: Any, path: str) -> None:
     walk.leaf(path, "dtype datetime64 zoned")
-    walk.visit(column.dtype.tz, attribute(path, "tz"))
+    write_zone(walk, column.dtype.tz, attribute(path, "tz"))
     naive = column.dt.tz_convert("UTC") if hasattr(column, "dt") else column.tz_convert("UTC")
     naive = naive.dt.tz_localize(None) if hasattr(naive, "dt") else naive.tz_localize(None)
     write_ticks(walk, naive.to_numpy(), path)
+
+
+def write_zone(walk: Walk, zone: Any, path: str) -> None:
+    """Write a time zone by name: pandas 2 takes it from pytz where pandas 3 uses zoneinfo."""
+    key = getattr(zone, "key", None) or getattr(zone, "zone", None)
+    if isinstance(key, str):
+        walk.leaf(path, f"zone {key!a}")
+    elif str(zone) == "UTC":
+        walk.leaf(path, "zone 'UTC'")
+    else:
+        walk.visit(zone, path)
 
 
 def _write_period(walk: Walk, column: Any, path: str) -> None:
@@ -287,7 +298,7 @@ def read_timestamp(walk: Walk, value: Any, path: str) -> None:
     walk.note(path, f"unit {value.unit}")
     if value.tzinfo is not None:
         walk.leaf(attribute(path, "utcoffset"), f"{value.utcoffset()}")
-        walk.visit(value.tzinfo, attribute(path, "tz"))
+        write_zone(walk, value.tzinfo, attribute(path, "tz"))
 
 
 def read_timedelta(walk: Walk, value: Any, path: str) -> None:

@@ -225,7 +225,7 @@ def read_cached(walk: Walk, value: Any, path: str) -> None:
 def read_named(walk: Walk, value: Any, path: str) -> bool:
     """Write an object that a module offers under its own name, such as ``np.sin``; say if so."""
     kind = type(value)
-    if is_python(kind):
+    if is_python(kind):  # type: ignore[arg-type]
         space = state_of(value)
         module, qualname = space.get("__module__"), space.get("__qualname__")
     else:

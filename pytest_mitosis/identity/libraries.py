@@ -108,9 +108,21 @@ def read_new_distribution(walk: Walk, value: Any, path: str) -> None:
 
 def read_vectorize(walk: Walk, value: Any, path: str) -> None:
     """Write ``np.vectorize`` without what it caches."""
+    import numpy as np
+
     walk.leaf(path, "np.vectorize")
-    for name in ("pyfunc", "otypes", "signature", "excluded"):
+    for name in ("pyfunc", "signature", "excluded"):
         walk.visit(getattr(value, name, None), attribute(path, name))
+    types = ",".join(dtype_text(np.dtype(part)) for part in value.otypes or ())
+    walk.leaf(attribute(path, "otypes"), types or "None")
+
+
+def read_piecewise(walk: Walk, value: Any, path: str) -> None:
+    """Write a spline by knots and coefficients, which scipy keeps elsewhere in each release."""
+    write_type(walk, type(value), path, "spline")
+    for name in ("x", "t", "c", "k", "axis", "extrapolate"):
+        if hasattr(value, name):
+            walk.visit(getattr(value, name), attribute(path, name))
 
 
 def read_variable(walk: Walk, value: Any, path: str) -> None:
@@ -229,6 +241,9 @@ LIBRARIES: Final[dict[str, Reader]] = {
     "scipy:multi_rv_generic": read_multivariate,
     "scipy:UnivariateDistribution": read_new_distribution,
     "numpy:vectorize": read_vectorize,
+    "scipy:PPoly": read_piecewise,
+    "scipy:BPoly": read_piecewise,
+    "scipy:BSpline": read_piecewise,
     "xarray:Variable": read_variable,
     "xarray:DataArray": read_data_array,
     "xarray:Dataset": read_dataset,

@@ -10,10 +10,11 @@ import ast
 import hashlib
 import linecache
 from functools import lru_cache
+from types import CodeType
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 if TYPE_CHECKING:
-    from types import CodeType, FunctionType
+    from types import FunctionType
 
 # Fields that say how a thing was written or that newer Pythons added empty.
 _SILENT: Final = frozenset({"ctx", "kind", "type_comment", "type_ignores", "lineno", "col_offset"})
@@ -75,7 +76,8 @@ def _joined(values: list[ast.expr]) -> list[ast.expr]:
             merged[-1] = ast.Constant(last.value + part.value)
         else:
             merged.append(part)
-    return merged
+    # Python 3.12.1 ends a nested format with an empty part.
+    return [part for part in merged if not (isinstance(part, ast.Constant) and part.value == "")]
 
 
 def digest(node: ast.AST) -> str:
@@ -129,32 +131,35 @@ def function_node(function: FunctionType) -> ast.AST | None:
 def _lambda_node(code: CodeType, lambdas: list[ast.Lambda]) -> ast.AST | None:
     """Find a lambda by the columns its bytecode came from: a line may hold several."""
     start, end = _span(code)
-    best: ast.Lambda | None = None
-    for node in lambdas:
-        body = node.body
-        first, last = (
-            (body.lineno, body.col_offset),
-            (body.end_lineno or 0, body.end_col_offset or 0),
-        )
-        if first <= start and end <= last and _names(node) == _parameters(code):
-            best = node  # later ones are nested deeper or further on, and still hold the span
-    if best is not None:
-        return best
-    same = [
-        n for n in lambdas if n.lineno == code.co_firstlineno and _names(n) == _parameters(code)
-    ]
-    return same[0] if len({normal(n) for n in same}) == 1 else None
+    found = [node for node in lambdas if _names(node) == _parameters(code)]
+    # Later ones are nested deeper or stand further on, and still hold the span.
+    around = [node for node in found if _holds(node.body, start, end)]
+    if around:
+        return around[-1]
+    here = [node for node in found if node.lineno == code.co_firstlineno]
+    if len(here) > 1:
+        # Python 3.12 gives a lambda that returns a constant no columns: compare what it returns.
+        here = [node for node in here if _compiles_to(node, code)]
+    return here[0] if len({normal(node) for node in here}) == 1 else None
+
+
+def _holds(body: ast.expr, start: tuple[int, int], end: tuple[int, int]) -> bool:
+    last = body.end_lineno or 0, body.end_col_offset or 0
+    return (body.lineno, body.col_offset) <= start and end <= last
+
+
+def _compiles_to(node: ast.Lambda, code: CodeType) -> bool:
+    made = compile(ast.Expression(node), code.co_filename, "eval")
+    inner = next(part for part in made.co_consts if isinstance(part, CodeType))
+    return inner.co_code == code.co_code and ascii(inner.co_consts) == ascii(code.co_consts)
 
 
 def _span(code: CodeType) -> tuple[tuple[int, int], tuple[int, int]]:
     spots = [
         ((line, column), (end_line, end_column))
         for line, end_line, column, end_column in code.co_positions()
-        if line
-        and end_line
-        and column is not None
-        and end_column
-        and (column, end_column) != (0, 0)
+        # RESUME and some returns are given the whole line with no column.
+        if line and end_line and column is not None and end_column
     ]
     if not spots:
         return (0, 0), (1 << 30, 0)

@@ -95,6 +95,11 @@ def read_by_text(walk: Walk, value: Any, path: str) -> None:
     walk.leaf(path, f"{type(value).__name__} {str(value)!a}")
 
 
+def read_struct(walk: Walk, value: Any, path: str) -> None:
+    """Write a compiled struct by its format."""
+    walk.leaf(path, f"Struct {value.format!a}")
+
+
 STDLIB: Final[dict[str, Reader]] = {
     "pathlib:PurePath": read_path,
     "datetime:datetime": read_datetime,
@@ -110,6 +115,9 @@ STDLIB: Final[dict[str, Reader]] = {
     "typing:_SpecialForm": read_alias,
     "typing:_AnyMeta": read_alias,
     "typing:TypeVar": read_typevar,
+    "typing:ParamSpec": read_typevar,
+    "_struct:Struct": read_struct,
+    "struct:Struct": read_struct,
     "random:Random": read_random,
     "_random:Random": read_random,
 }

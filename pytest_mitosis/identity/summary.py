@@ -27,7 +27,7 @@ def summary_of(leaves: Sequence[Leaf]) -> str:
     array = _ARRAY.match(head)
     if array:
         return shorten(" ".join(array.groups()))
-    word = head.partition(",")[0].partition(" ")[0]
+    word = head.partition(" ")[0]
     if word in _CONTAINERS:
         return shorten(f"{word} of {len(_children(counted))}")
     if word in ("dataclass", "attrs", "pydantic", "namedtuple", "object"):
