@@ -65,7 +65,7 @@ class Collection:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
-        """Emitted after collection; adds ``:noise:low:`` for ``-k noise=low``, refuses what lacks."""
+        """Emitted after collection; adds ``:noise:low:`` for ``-k noise=low``."""
         for item in items:
             spec = spec_of(item)
             if spec is None:
@@ -144,7 +144,7 @@ def spec_of(item: pytest.Item) -> TrialSpec | None:
 
 
 def rewrite_keywords(expression: str) -> str:
-    """``noise=low`` as ``:noise:low:``, which pytest's ``-k`` can read and which matches exactly."""
+    """``noise=low`` as ``:noise:low:``, which ``-k`` can read and which matches exactly."""
     return re.sub(r"([\w.+-]+)=([\w.+-]+)", r":\1:\2:", expression)
 
 

@@ -115,7 +115,7 @@ class ExperimentSession:
         A pasted id is planned, so its node is enough; only where the user parametrizes as well
         the brackets say more than the plan.
         """
-        nodes = {}
+        nodes: dict[str, None] = {}
         for node in self.nodes:
             place = f"{node.file}::{node.node}"
             planned = self.planned.get(Path(node.file), {}).get(node.node)

@@ -67,6 +67,8 @@ def load_trials(
     for name, wanted in parameters.items():
         rows = _filtered(rows, name, wanted)
     frame = pd.DataFrame(rows, columns=column_order(rows)).set_index("id")
+    if "seed" in frame:
+        frame["seed"] = frame["seed"].astype("Int64")
     if "started" in frame:
         frame["started"] = pd.to_datetime(frame["started"], utc=True, format="ISO8601")
         frame = frame.sort_values("started", kind="stable")

@@ -11,12 +11,13 @@ import pickle
 import site
 import sys
 import sysconfig
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pytest_mitosis.identity import Description, Undescribable, describe
 from pytest_mitosis.model import Argument, Binding, Job, JobStep, Kind, PlanError, TrialSpec
+from pytest_mitosis.plan.variants import plain_text
 from pytest_mitosis.run.randomness import generator_source
 
 if TYPE_CHECKING:
@@ -155,7 +156,7 @@ def _argument(
     if binding.kind is Kind.FIXTURE:
         value = fixtures[binding.parameter]
         source = _portable_source(binding.parameter, value, folder)
-        binding = Binding(binding.step, binding.parameter, binding.kind, binding.name, value=value)
+        binding = replace(binding, name=plain_text(value), value=value)
     else:
         source = _source(binding)
     if binding.kind is not Kind.RNG:
