@@ -73,27 +73,20 @@ def read_frozen(walk: Walk, value: Any, path: str) -> None:
 
 
 def read_distribution(walk: Walk, value: Any, path: str) -> None:
-    """Write a distribution of scipy.stats by class and what it was made with."""
+    """Write a distribution of scipy.stats by class and what it was made with.
+
+    Its random stream is none of it: copies and pickles replace the global one by a private one.
+    """
     write_type(walk, type(value), path, "distribution")
     made = value._updated_ctor_param() if hasattr(value, "_updated_ctor_param") else {}
     for name in ("a", "b", "shapes", "values", "histogram", "density"):
         if made.get(name) is not None:
             walk.visit(made[name], attribute(path, name))
-    _write_stream(walk, value, path)
-
-
-def _write_stream(walk: Walk, value: Any, path: str) -> None:
-    import numpy as np
-
-    stream = getattr(value, "_random_state", None)
-    if stream is not None and stream is not np.random.mtrand._rand:
-        walk.visit(stream, attribute(path, "random_state"))
 
 
 def read_multivariate(walk: Walk, value: Any, path: str) -> None:
     """Write the family of a multivariate distribution."""
     write_type(walk, type(value), path, "distribution")
-    _write_stream(walk, value, path)
 
 
 def read_new_distribution(walk: Walk, value: Any, path: str) -> None:

@@ -21,6 +21,9 @@ class Tagged(np.ndarray):
         made.unit = unit
         return made
 
+    def __array_finalize__(self, source):
+        self.unit = getattr(source, "unit", "m")
+
 
 def _records(dtype=RECORD):
     return np.array([(0.5, 1, "abc"), (1.5, 2, "d")], dtype)
