@@ -47,11 +47,21 @@ class Collection:
     def pytest_collect_file(
         self, file_path: Path, parent: pytest.Collector
     ) -> pytest.Collector | None:
-        """Emitted for each file; answers for those with planned experiments."""
-        planned = self.session.planned.get(file_path)
+        """Emitted for each file; answers for ``pyproject.toml`` with planned experiments."""
+        return self._collector(file_path, parent) if file_path.suffix != ".py" else None
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_pycollect_makemodule(
+        self, module_path: Path, parent: pytest.Collector
+    ) -> pytest.Module | None:
+        """Emitted for each Python file; ours stands in for pytest's own module."""
+        return self._collector(module_path, parent)
+
+    def _collector(self, path: Path, parent: pytest.Collector) -> ExperimentsFile | None:
+        planned = self.session.planned.get(path)
         if planned is None:
             return None
-        return ExperimentsFile.from_parent(parent, path=file_path, planned=planned)
+        return ExperimentsFile.from_parent(parent, path=path, planned=planned)
 
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
         """Emitted for each collected function; an experiment's parameter is its trial."""

@@ -74,9 +74,6 @@ class Reporter:
             row = Row(nodeid=item.nodeid, refusal=refusal, reason=text[0] if text else refusal)
         if row is not None:
             setattr(report, ATTRIBUTE, row.to_text())
-            report.user_properties += [
-                (f"mitosis.{name}", str(value)) for name, value in row.metrics.items()
-            ]
         return report
 
     @pytest.hookimpl(tryfirst=True)
@@ -140,8 +137,9 @@ class Reporter:
         if len(rows) == 1:
             told.append(f"notebook {_relative(Path(rows[0].folder, 'notebook.html'))}")
         try:
-            with store_errors(store):
-                told.append(f"table {_relative(write_summary(store))}")
+            if not all(row.draft for row in rows):
+                with store_errors(store):
+                    told.append(f"table {_relative(write_summary(store))}")
         except MitosisError as error:
             self.rows.append(Row(refusal=Refusal.STORE, reason=str(error)))
             told.append(str(error))

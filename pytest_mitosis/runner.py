@@ -118,14 +118,15 @@ class Runner:
             problem = error
         if problem is not None:  # outside the handler, or pytest shows both
             self._refuse(item, problem)
-        item.stash[ROW] = row_of(trial, spec, against_last(trial))
+        row = item.stash[ROW] = row_of(trial, spec, against_last(trial))
+        item.user_properties += [(f"mitosis.{key}", str(row.metrics[key])) for key in row.metrics]
         self.session.config.hook.pytest_mitosis_trial_finished(
             config=self.session.config, folder=trial.folder, manifest=trial.manifest
         )
         if outcome.status is Status.INTERRUPTED:
             if hasattr(item.config, "workerinput"):
                 raise KeyboardInterrupt  # what xdist's worker expects
-            self.session.interrupted.append(item.stash[ROW])
+            self.session.interrupted.append(row)
             pytest.exit(f"trial {trial.id} was interrupted; what it left is kept", returncode=2)
         if outcome.failure is not None:
             fail(_explain(trial, outcome.failure))

@@ -104,7 +104,7 @@ def _render_block(experiment: str, rows: Sequence[Row]) -> list[str]:
         parts = dict(row.parts)
         label = " ".join(parts.get(name, "").ljust(widths[name]) for name in names)
         values = [format_metric(row.metrics.get(name)) for name in metrics]
-        verdict = row.against if row.status == Status.DONE else word_of(row)
+        verdict = row.against or word_of(row)
         body.append([row.trial, label, *values, verdict, format_seconds(row.seconds)])
     header = ["trial", experiment, *metrics, "against last", "time"]
     lines = align([header, *body], left=2)

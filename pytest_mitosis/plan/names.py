@@ -34,7 +34,7 @@ def say_what_exists(wanted: str, existing: Iterable[str], *, limit: int = 12) ->
     names = list(dict.fromkeys(existing))
     if not names:
         return "there are none"
-    near = difflib.get_close_matches(wanted, names, n=3, cutoff=0.5)
+    near = difflib.get_close_matches(wanted, names, n=2, cutoff=0.6)
     hint = f"; did you mean {' or '.join(near)}?" if near else ""
     shown = ", ".join(names[:limit])
     if len(names) > limit:

@@ -192,7 +192,7 @@ def _load_step(step: Step, *, takes_data: bool) -> LoadedStep:
     what = f"the step {step.name}"
     action = resolve(step.action, step.path, what)
     if not callable(action):
-        raise PlanError(f"{what}: {step.action} is a {type(action).__name__}, not a callable")
+        raise PlanError(f"{what}: {step.action} is not callable ({type(action).__name__})")
     if inspect.iscoroutinefunction(action) or inspect.isgeneratorfunction(action):
         raise PlanError(f"{what}: {step.action} has to be a plain function that returns a dict")
     facts = _mark_facts(action)
@@ -200,7 +200,7 @@ def _load_step(step: Step, *, takes_data: bool) -> LoadedStep:
     if not isinstance(lookup, Mapping):
         raise PlanError(
             f"{what}: its lookup dictionary has to map parameters to variants; "
-            f"{step.lookup or 'lookup='} is a {type(lookup).__name__}"
+            f"{step.lookup or 'lookup='} does not ({type(lookup).__name__})"
         )
     return _with_signature(step, action, lookup, takes_data, mark_lookup="lookup" in facts)
 

@@ -113,3 +113,7 @@ def _facts(trial: Trial) -> list[tuple[str, Any]]:
     ]
     facts += [("", name) for name in m.get("artifacts", {})]
     return facts
+
+
+if __name__ == "__main__":
+    main()

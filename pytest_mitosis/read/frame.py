@@ -5,6 +5,8 @@ Reads folders only; never imports experiments.
 
 from __future__ import annotations
 
+import contextlib
+import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 from pytest_mitosis.model import PlanError, StoreError, Trial
 from pytest_mitosis.plan.config import read_project
 from pytest_mitosis.plan.names import say_what_exists
-from pytest_mitosis.store.folder import find_trial, iterate_trials
+from pytest_mitosis.store.files import read_json
+from pytest_mitosis.store.folder import JOB, find_trial, iterate_trials
 from pytest_mitosis.store.results import load_result
 from pytest_mitosis.store.rows import column_order, flat_row
 
@@ -90,7 +93,8 @@ class TrialData(Mapping[str, Any]):
         name = self._steps[step] if isinstance(step, int) else step
         if name not in self._steps:
             raise KeyError(f"{name}: {say_what_exists(name, self._steps)}")
-        return load_result(self.trial.folder / RESULTS, name, trust=self._trust)
+        with _import_path(self.trial.folder) if self._trust else contextlib.nullcontext():
+            return load_result(self.trial.folder / RESULTS, name, trust=self._trust)
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._steps)
@@ -121,6 +125,17 @@ def load_trial_data(
         When a result is read: if its files are not the recorded ones.
     """
     return TrialData(find_trial(_store(trials_folder), trial), trust=trust)
+
+
+@contextlib.contextmanager
+def _import_path(folder: Path) -> Iterator[None]:
+    """Let pickles find the classes where the trial found them."""
+    before = list(sys.path)
+    sys.path.extend(read_json(folder / JOB)["sys_path"])
+    try:
+        yield
+    finally:
+        sys.path[:] = before
 
 
 def _store(trials_folder: str | Path | None) -> Path:

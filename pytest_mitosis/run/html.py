@@ -10,7 +10,7 @@ import re
 import warnings
 from typing import TYPE_CHECKING, Any
 
-from pytest_mitosis.run.outputs import NOTEBOOK
+from pytest_mitosis.run.outputs import NOTEBOOK, SILENT
 from pytest_mitosis.store.files import write_bytes
 
 if TYPE_CHECKING:
@@ -43,4 +43,4 @@ def _exporter() -> Any:  # nbconvert has no types
     """One exporter for all trials of a process: making one costs more than using it."""
     from nbconvert.exporters import HTMLExporter
 
-    return HTMLExporter(template_name="lab", embed_images=True)
+    return HTMLExporter(template_name="lab", embed_images=True, log=SILENT)

@@ -6,6 +6,7 @@ file. Imports nothing numerical by itself and leaves no name in the notebook's n
 
 from __future__ import annotations
 
+import io
 import json
 import logging
 import os
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 REPLY = ".reply.json"
+OUTPUT = "output.txt"
 RESULTS = "results"
 
 
@@ -53,6 +55,7 @@ def begin(
     root.setLevel(logging.DEBUG if debug else logging.INFO)
     for noisy in ("asyncio", "matplotlib", "PIL", "IPKernelApp", "Comm", "parso", "traitlets"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
+    _echo_to(folder / OUTPUT)
     _end_forks_of(os.getpid(), namespace)
     sys.path.extend(path for path in sys_path if path not in sys.path)
     return {}
@@ -78,6 +81,14 @@ def prove(
         if description.digest != digest:
             differ[parameter] = description.to_json()
     return {"differ": differ}
+
+
+def _echo_to(file: Path) -> None:
+    """Have printed text written at once: Jupyter's streams are lost if the process dies."""
+    raw = file.open("ab", buffering=0)
+    echo = io.TextIOWrapper(raw, encoding="utf-8", errors="backslashreplace", write_through=True)
+    for stream in (sys.stdout, sys.stderr):
+        stream.echo = echo  # type: ignore[union-attr]  # ipykernel's OutStream
 
 
 def _end_forks_of(pid: int, namespace: dict[str, Any]) -> None:

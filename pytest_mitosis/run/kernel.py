@@ -256,5 +256,4 @@ async def _run_to_end(run: KernelRun) -> Failure | None:
     finally:
         if run.client.kc is not None:
             run.client.kc.stop_channels()
-        run.client.close()
     return failure

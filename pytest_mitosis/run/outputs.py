@@ -1,18 +1,20 @@
 """What a trial's cells show, written to its folder as it comes.
 
-An nbclient client that keeps printed text in ``output.txt`` and figures as PNG files of their
-own while the cells run, so that a killed trial keeps them, and bounds what the notebook holds.
+An nbclient client that keeps figures as PNG files of their own while the cells run, so that a
+killed trial keeps them, and bounds how much printed text the notebook holds; all of that text is
+in ``output.txt``, which the trial's process writes itself.
 """
 
 from __future__ import annotations
 
 import base64
 import logging
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any
 
 import nbformat
 from nbclient import NotebookClient
 
+from pytest_mitosis.run.inside import OUTPUT
 from pytest_mitosis.store.files import write_bytes
 
 if TYPE_CHECKING:
@@ -21,15 +23,14 @@ if TYPE_CHECKING:
     from jupyter_client import AsyncKernelManager
 
 NOTEBOOK = "notebook.ipynb"
-OUTPUT = "output.txt"
 FIGURES = "figures"
 STARTUP_SECONDS = 120
 STREAM_LIMIT = 200_000
 """Characters of printed text one notebook cell keeps; ``output.txt`` keeps all of it."""
 
-# nbclient logs what the trial's outcome says in better words.
-_SILENT = logging.getLogger("pytest_mitosis.nbclient")
-_SILENT.setLevel(logging.CRITICAL + 1)
+# Jupyter's libraries log what the trial's outcome says in better words.
+SILENT = logging.getLogger("pytest_mitosis.jupyter")
+SILENT.setLevel(logging.CRITICAL + 1)
 
 
 class TrialClient(NotebookClient):  # type: ignore[misc]  # nbclient is not typed for mypy here
@@ -44,19 +45,17 @@ class TrialClient(NotebookClient):  # type: ignore[misc]  # nbclient is not type
             startup_timeout=STARTUP_SECONDS,
             record_timing=False,
             coalesce_streams=True,
-            log=_SILENT,
+            log=SILENT,
         )
         self.folder = folder
         self.step = "setup"
-        self._printed: IO[str] | None = None
         self._kept: dict[int, int] = {}
         self._figures: dict[str, int] = {}
 
     def process_message(self, msg: dict[str, Any], cell: Any, cell_index: int) -> Any:
-        """Keep printed text and figures as files before nbclient sees the message."""
+        """Bound printed text and keep figures as files before nbclient sees the message."""
         content = msg["content"]
         if msg["msg_type"] == "stream":
-            self._print(content["text"])
             content["text"] = self._bounded(content["text"], cell_index)
             if not content["text"]:
                 return None
@@ -68,19 +67,6 @@ class TrialClient(NotebookClient):  # type: ignore[misc]  # nbclient is not type
         """Write the notebook as it stands, in one step."""
         text = nbformat.writes(self.nb)
         write_bytes(self.folder / NOTEBOOK, text.encode("utf-8", "backslashreplace"))
-
-    def close(self) -> None:
-        """Close the file of printed text."""
-        if self._printed is not None:
-            self._printed.close()
-
-    def _print(self, text: str) -> None:
-        if self._printed is None:
-            self._printed = (self.folder / OUTPUT).open(
-                "a", encoding="utf-8", errors="backslashreplace"
-            )
-        self._printed.write(text)
-        self._printed.flush()
 
     def _bounded(self, text: str, cell_index: int) -> str:
         kept = self._kept.get(cell_index, 0)

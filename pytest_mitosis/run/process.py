@@ -20,7 +20,7 @@ from jupyter_client import AsyncKernelManager
 from jupyter_client.kernelspec import KernelSpec, KernelSpecManager
 
 from pytest_mitosis.model import Failure
-from pytest_mitosis.run.outputs import OUTPUT
+from pytest_mitosis.run.inside import OUTPUT
 from pytest_mitosis.store.folder import HEARTBEAT, HEARTBEAT_SECONDS
 
 if TYPE_CHECKING:

@@ -84,7 +84,7 @@ def column_order(rows: Iterable[dict[str, Any]]) -> list[str]:
 def against_last(trial: Trial) -> str:
     """``-0.1 %``: main against the last earlier iteration that is done; ``new`` without one."""
     value = trial.manifest.get("metrics", {}).get(MAIN)
-    if trial.status is not Status.DONE:
+    if trial.status is not Status.DONE or trial.manifest.get("draft"):
         return ""
     last = _last_done(trial)
     if last is None:
@@ -98,8 +98,6 @@ def against_last(trial: Trial) -> str:
 
 
 def _last_done(trial: Trial) -> Trial | None:
-    if trial.manifest.get("draft"):
-        return None
     earlier = []
     for folder in trial.folder.parent.iterdir():
         number, _, name = folder.name.partition("-")

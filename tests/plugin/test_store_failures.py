@@ -1,0 +1,47 @@
+"""A trials folder that cannot be written ends with exit 13 and nothing called done."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+
+import pytest
+from conftest import manifest
+
+EXPERIMENT = """
+    import numpy as np
+    def exp_big(): return {"main": 1.0, "data": np.random.rand(2_000_000)}
+"""
+
+
+def test_folder_that_cannot_be_made_is_one_sentence(project):
+    project.commit({"exp_big.py": EXPERIMENT, "trials": "a file in the way\n"})
+    result = project.run("--exp", "big")
+    assert result.ret == 13
+    last = result.outlines[-1]
+    assert last.startswith("exit 13: the trials folder ")
+    assert "cannot be written: Not a directory" in last
+    assert "Traceback" not in result.stdout.str()
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A file system of 4 MB."""
+    place = tmp_path / "disk"
+    place.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(place)]
+    if os.geteuid() != 0 or subprocess.run(mount, capture_output=True).returncode:
+        pytest.skip("mounting a small file system needs root")
+    yield place
+    subprocess.run(["umount", "-l", str(place)], check=True)
+
+
+def test_full_disk_is_told_and_nothing_is_done(project, small_disk):
+    project.commit({"exp_big.py": EXPERIMENT})
+    store = small_disk / "trials"
+    result = project.run("--exp", "big", "--trials-folder", str(store))
+    assert result.ret == 13
+    assert "No space left on device" in result.outlines[-1]
+    assert "INTERNALERROR" not in result.stdout.str()
+    statuses = [manifest(file.parent)["status"] for file in store.glob("big/*/*/trial.json")]
+    assert "done" not in statuses
