@@ -8,6 +8,8 @@ import types
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from hypothesis import HealthCheck, settings
+
 from pytest_mitosis.model import Experiment, Step
 from pytest_mitosis.plan.references import LoadedExperiment, load_experiment
 
@@ -56,3 +58,7 @@ def load(
     name = name or "+".join(step for step, _, _ in steps)
     file = Path("/nowhere/pyproject.toml")
     return load_experiment(Experiment(name, tuple(described), file, name))
+
+
+ROOMY = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+"""For properties on a machine that is busy with something else."""

@@ -6,6 +6,7 @@ import ast
 import math
 
 import pytest
+from factories import ROOMY
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -82,6 +83,7 @@ def test_endless_seed_is_refused_in_a_sentence():
     assert "is no seed" in refused(parse_seeds, "9" * 5000)
 
 
+@ROOMY
 @given(st.lists(st.tuples(st.integers(0, 500), st.integers(0, 30)), min_size=1, max_size=6))
 def test_seeds_spelled_as_ranges_read_back(ranges):
     text = ",".join(f"{a}-{a + length}" if length else str(a) for a, length in ranges)
@@ -137,6 +139,7 @@ def spelled(value: object) -> str:
     return repr(value).replace("inf", "1e999")
 
 
+@ROOMY
 @given(LITERALS.filter(lambda v: "inf" not in repr(v)) | st.just(math.inf))
 def test_normal_literal_keeps_value_and_type_and_is_ascii(value):
     text = normal_literal(spelled(value), "alpha")
