@@ -1,0 +1,116 @@
+"""Every project below ``conftest_examples`` runs as it stands, as from a clone."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import shutil
+from pathlib import Path
+
+import pytest
+from conftest import Project, manifest
+
+EXAMPLES = Path(__file__).parents[2] / "conftest_examples"
+
+
+@pytest.fixture(scope="module")
+def clone(tmp_path_factory):
+    """The examples in a repository of their own, committed, as a clone has them."""
+    path = tmp_path_factory.mktemp("clone")
+    ignored = shutil.ignore_patterns("trials", "__pycache__", ".pytest_cache")
+    shutil.copytree(EXAMPLES, path / "conftest_examples", ignore=ignored)
+    shutil.copy(EXAMPLES.parent / ".gitignore", path)
+    project = Project(path)
+    project.commit()
+    return project
+
+
+@pytest.fixture
+def run(clone):
+    """Run the arguments of a ``pytest`` command in an example's folder."""
+
+    def run(example, command):
+        done = clone.run_apart(
+            *shlex.split(command)[3:], cwd=clone.path / "conftest_examples" / example
+        )
+        return done.returncode, done.stdout + done.stderr
+
+    return run
+
+
+def folders(clone, example, pattern):
+    store = clone.path / "conftest_examples" / example / "trials"
+    return [file.parent for file in sorted(store.glob(f"{pattern}/*/trial.json"))]
+
+
+def test_sine_confirms_its_hypothesis_for_the_slow_wave_only(clone, run):
+    command = (
+        "pytest -p mitosis --exp my_exp --variant frequency=slow,fast --eval-param amplitude=4"
+    )
+    code, printed = run("sine", command)
+    assert code == 0, printed
+    (slow,) = folders(clone, "sine", "my_exp/*frequency=slow*")
+    (fast,) = folders(clone, "sine", "my_exp/*frequency=fast*")
+    assert manifest(slow)["metrics"]["main"] == 0.0
+    assert manifest(fast)["metrics"]["main"] == pytest.approx(0.0079, abs=5e-5)
+    assert (slow / "figures/my_exp-1.png").stat().st_size > 5_000
+
+
+def test_error_of_classifiers_grows_with_noise(clone, run):
+    command = (
+        "pytest -p mitosis --exp noisy_fit --variant dataset=wine --variant noise=* "
+        "--variant solver=logistic"
+    )
+    code, printed = run("noisy_classifiers", command)
+    assert code == 0, printed
+    main = {
+        name: manifest(folder)["metrics"]["main"]
+        for name in ("none", "low", "heavy")
+        for folder in folders(clone, "noisy_classifiers", f"noisy_fit/*noise={name},*")
+    }
+    assert 0 <= main["none"] < main["low"] < main["heavy"] < 1
+    (heavy,) = folders(clone, "noisy_classifiers", "noisy_fit/*noise=heavy,*")
+    assert len(list((heavy / "figures").glob("*.png"))) >= 2
+    assert {path.name for path in (heavy / "results").glob("*.json")} == {
+        "load_data.json",
+        "corrupt.json",
+        "evaluate.json",
+    }
+
+
+def test_main_job_of_the_readme(clone, run):
+    command = "pytest -p mitosis --exp fit_eval --variant noise=low --variant solver=logistic"
+    code, printed = run("noisy_classifiers", command)
+    assert code == 0, printed
+    (folder,) = folders(clone, "noisy_classifiers", "fit_eval/noise=low,solver=logistic,seed=0")
+    assert 0 < manifest(folder)["metrics"]["main"] < 0.5
+
+
+def test_overridden_guard_allows_notes_and_nothing_else(clone, run):
+    command = "pytest -p mitosis --exp integral --variant integrand=* --seeds 0"
+    note = clone.path / "conftest_examples/guard_override/notes/today.md"
+    note.write_text("the peak needs more samples\n")
+    code, printed = run("guard_override", command)
+    assert code == 0, printed
+    found = folders(clone, "guard_override", "integral/*")
+    assert len(found) == 2
+    assert all(manifest(folder)["hypothesis"] for folder in found)
+    experiment = clone.path / "conftest_examples/guard_override/exps/exp_integral.py"
+    before = experiment.read_text()
+    experiment.write_text(before + "# a change\n")
+    code, printed = run("guard_override", command)
+    experiment.write_text(before)
+    note.unlink()
+    assert code == 1
+    assert "commit these first (only notes/ may differ)" in printed
+
+
+def test_every_command_of_the_examples_names_what_exists(clone, run):
+    """Collecting is enough: the commands themselves run above, or differ in seeds only."""
+    for readme in EXAMPLES.glob("*/README.md"):
+        commands = re.findall(r"^\$ (pytest .*)$", readme.read_text(), flags=re.MULTILINE)
+        assert commands
+        for command in commands:
+            code, printed = run(readme.parent.name, f"{command} --collect-only -q")
+            assert code == 0, f"{command}\n{printed}"
+            assert "::" in printed
