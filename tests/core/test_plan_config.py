@@ -167,7 +167,7 @@ def test_unreadable_file_is_one_sentence(tmp_path, monkeypatch):
             "[tool.mitosis]\ntimeouts = 9",
             f"{WHERE} has an unknown key 'timeouts'; there are steps, experiments, "
             "trials-folder, clean-ignore, locks, cwd, timeout, strict-code; "
-            "did you mean timeout or experiments?",
+            "did you mean timeout?",
         ),
         (
             "[tool.mitosis]\nzz = 1",

@@ -221,7 +221,7 @@ def test_step_that_returns_no_dict_by_design_is_refused(action):
 
 def test_step_that_cannot_be_called_is_refused():
     assert refused(load, ("fit", {"main": 1.0}, {})) == (
-        "the step fit: labexp_in_memory:action_0 is a dict, not a callable"
+        "the step fit: labexp_in_memory:action_0 is not callable (dict)"
     )
 
 
@@ -287,7 +287,7 @@ def test_step_without_lookup_has_no_variants(tmp_path):
 def test_lookup_that_is_no_mapping_is_refused(lookup, type_name):
     assert refused(load, ("fit", lambda noise: ..., lookup)) == (
         "the step fit: its lookup dictionary has to map parameters to variants; "
-        f"labexp_in_memory:lookup_0 is a {type_name}"
+        f"labexp_in_memory:lookup_0 does not ({type_name})"
     )
 
 
@@ -376,7 +376,7 @@ def test_mark_lookup_that_is_no_mapping_is_refused(tmp_path):
     )
     step = Step("fit", "labref_f:run", "", str(tmp_path))
     assert refused(load_experiment, experiment(tmp_path, step)) == (
-        "the step fit: its lookup dictionary has to map parameters to variants; lookup= is a list"
+        "the step fit: its lookup dictionary has to map parameters to variants; lookup= does not (list)"
     )
 
 
@@ -385,4 +385,6 @@ def test_mark_lookup_that_is_no_mapping_is_told_from_the_modules_dictionary():
     @pytest.mark.experiment(lookup=["noise"])
     def fit(noise): ...
 
-    assert refused(load, ("fit", fit, {"noise": {"low": 0.1}})).endswith("; lookup= is a list")
+    assert refused(load, ("fit", fit, {"noise": {"low": 0.1}})).endswith(
+        "; lookup= does not (list)"
+    )
