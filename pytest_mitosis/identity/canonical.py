@@ -7,6 +7,7 @@ recognised without being imported. Must not know what the readers do.
 from __future__ import annotations
 
 import weakref
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Final
 
 from pytest_mitosis.identity import names
@@ -56,8 +57,10 @@ _READERS: Final[dict[str, Reader]] = {
     "pydantic:BaseModel": read_pydantic,
     "types:SimpleNamespace": read_namespace,
 }
-# Bases that hold content of their own; a subclass is named and its own attributes are added.
-_CONTENT: Final = frozenset({*CONTAINERS, *ARRAYS})
+# Readers that write the name of a subclass themselves.
+_SELF_NAMED: Final = frozenset({*LIBRARIES, *NEURAL, *REFUSED}) - {"torch:Tensor", "torch:Size"}
+# Attributes that are the content of a base, not additions of a subclass.
+_CONTENT: Final = frozenset({"maps", "_mgr", "_item_cache", "_attrs", "_flags", "_name"})
 _SCALAR_BASES: Final[dict[type, Any]] = {
     int: int.__int__,
     float: float.__float__,
@@ -145,12 +148,17 @@ def _ancestor(kind: type) -> Reader:
             return _scalar_subclass(base)
         found = _READERS.get(_key(base))
         if found is not None:
-            return _subclass(found) if _key(base) in _CONTENT and not _is_numpy(kind) else found
+            named = _key(base) not in _SELF_NAMED and _is_foreign(kind, base)
+            return _subclass(found, base) if named else found
     return refuse_iterator if has(kind, "__next__") else read_plain
 
 
-def _is_numpy(kind: type) -> bool:
-    return names.module_of(kind).partition(".")[0] == "numpy"
+def _is_foreign(kind: type, base: type) -> bool:
+    """Say whether a subclass comes from elsewhere, so that its name is news."""
+    tops = {names.module_of(part).partition(".")[0] for part in (kind, base)}
+    if _key(base) in CONTAINERS:
+        return kind is not base
+    return len(tops) > 1 and not all(names.is_stdlib(top) for top in tops)
 
 
 def _scalar_subclass(base: type) -> Reader:
@@ -162,11 +170,16 @@ def _scalar_subclass(base: type) -> Reader:
     return read
 
 
-def _subclass(base: Reader) -> Reader:
-    def read(walk: Walk, value: object, path: str) -> None:
+def _subclass(reader: Reader, base: type) -> Reader:
+    def read(walk: Walk, value: Any, path: str) -> None:
         _write_subclass(walk, value, path)
-        base(walk, value, path)
-        write_fields(walk, state_of(value), {}, path)
+        reader(walk, value, path)
+        if isinstance(value, SimpleNamespace):
+            return
+        state = {n: part for n, part in state_of(value, base).items() if n not in _CONTENT}
+        if names.module_of(base).startswith("pandas"):
+            state = {n: part for n, part in state.items() if n in getattr(value, "_metadata", ())}
+        write_fields(walk, state, {}, path)
 
     return read
 

@@ -57,6 +57,9 @@ def _write_code(walk: Walk, value: FunctionType, name: str, path: str) -> None:
     node = source.function_node(value)
     if node is not None:
         walk.code(path, name, source.digest(node))
+    inner = value.__dict__.get("__wrapped__")
+    if isinstance(inner, FunctionType) and inner is not value:
+        _write_code(walk, inner, f"{name}.__wrapped__", path)
 
 
 def _write_surroundings(walk: Walk, value: FunctionType, path: str) -> None:
@@ -140,8 +143,13 @@ def read_method(walk: Walk, value: Any, path: str) -> None:
     if _home_of_bound(value):
         walk.leaf(path, f"function {_home_of_bound(value)}:{value.__name__}")
         return
-    walk.leaf(path, "method")
-    walk.visit(value.__func__, attribute(path, "func"))
+    function = value.__func__
+    if names.is_project(names.module_of(function)):
+        walk.leaf(path, "method")
+        walk.visit(function, attribute(path, "func"))
+    else:
+        # The class that defines it may change with a release; the object it is bound to stays.
+        walk.leaf(path, f"method {names.qualname_of(function).rpartition('.')[2]}")
     walk.visit(value.__self__, attribute(path, "self"))
 
 

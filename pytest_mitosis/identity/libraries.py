@@ -13,7 +13,7 @@ from pytest_mitosis.identity.arrays import dtype_text, text_digests, write_block
 from pytest_mitosis.identity.containers import entries, read_dict
 from pytest_mitosis.identity.frames import write_ticks
 from pytest_mitosis.identity.objects import NO_DEFAULT, read_plain, write_fields, write_type
-from pytest_mitosis.identity.scalars import bounded
+from pytest_mitosis.identity.scalars import bounded, sha256
 from pytest_mitosis.identity.state import state_of
 from pytest_mitosis.identity.walk import Walk, attribute, item
 
@@ -118,6 +118,16 @@ def read_piecewise(walk: Walk, value: Any, path: str) -> None:
             walk.visit(getattr(value, name), attribute(path, name))
 
 
+def read_polynomial(walk: Walk, value: Any, path: str) -> None:
+    """Write a polynomial of numpy; a copy has of its own what a fresh one has from its class."""
+    write_type(walk, type(value), path, "polynomial")
+    walk.visit(value.coef, attribute(path, "coef"))
+    # The default window is whole numbers in numpy 1 and floats in numpy 2.
+    walk.visit([float(end) for end in value.domain], attribute(path, "domain"))
+    walk.visit([float(end) for end in value.window], attribute(path, "window"))
+    walk.visit(getattr(value, "symbol", "x"), attribute(path, "symbol"))
+
+
 def read_variable(walk: Walk, value: Any, path: str) -> None:
     """Write an xarray variable: dimensions, numbers, attributes."""
     import numpy as np
@@ -211,6 +221,36 @@ def read_colormap(walk: Walk, value: Any, path: str) -> None:
     write_data(walk, np.asarray(value(np.arange(value.N))), path)
 
 
+def read_normalize(walk: Walk, value: Any, path: str) -> None:
+    """Write a color scale of matplotlib without who listens to it."""
+    write_type(walk, type(value), path)
+    state = {name: part for name, part in state_of(value).items() if name != "callbacks"}
+    write_fields(walk, state, {}, path)
+
+
+def read_image(walk: Walk, value: Any, path: str) -> None:
+    """Write an image of Pillow by mode, size and pixels."""
+    walk.leaf(path, f"image {value.mode} size={value.size}")
+    walk.leaf(f"{path}[:]", sha256(value.tobytes()))
+    palette = value.getpalette()
+    if palette:
+        walk.leaf(attribute(path, "palette"), sha256(bytes(palette)))
+
+
+def read_workdays(walk: Walk, value: Any, path: str) -> None:
+    """Write a calendar of working days."""
+    walk.leaf(path, "busdaycalendar")
+    write_data(walk, value.weekmask, attribute(path, "weekmask"))
+    write_data(walk, value.holidays, attribute(path, "holidays"))
+
+
+def read_secret(walk: Walk, value: Any, path: str) -> None:
+    """Write a secret of pydantic by digest: records are read by others."""
+    secret = state_of(value)["_secret_value"]
+    raw = secret if isinstance(secret, bytes) else ascii(secret).encode()
+    walk.leaf(path, f"{type(value).__name__} {sha256(raw)}")
+
+
 def read_bunch(walk: Walk, value: dict[object, object], path: str) -> None:
     """Write a Bunch of scikit-learn as the dict it is."""
     walk.leaf(path, f"Bunch {names.name_of(type(value))}")
@@ -234,6 +274,7 @@ LIBRARIES: Final[dict[str, Reader]] = {
     "scipy:multi_rv_generic": read_multivariate,
     "scipy:UnivariateDistribution": read_new_distribution,
     "numpy:vectorize": read_vectorize,
+    "numpy:ABCPolyBase": read_polynomial,
     "scipy:PPoly": read_piecewise,
     "scipy:BPoly": read_piecewise,
     "scipy:BSpline": read_piecewise,
@@ -250,5 +291,11 @@ LIBRARIES: Final[dict[str, Reader]] = {
     "sympy:MatrixBase": read_symbolic,
     "pytz:BaseTzInfo": read_pytz,
     "matplotlib:Colormap": read_colormap,
+    "matplotlib:Normalize": read_normalize,
+    "PIL:Image": read_image,
+    "numpy:busdaycalendar": read_workdays,
+    "pydantic:Secret": read_secret,
+    "pydantic:_SecretBase": read_secret,
+    "pydantic:_SecretField": read_secret,
     "numba:Dispatcher": read_compiled,
 }

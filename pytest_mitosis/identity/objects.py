@@ -142,8 +142,11 @@ def read_enum(walk: Walk, value: Any, path: str) -> None:
     word = "enum"
     if has(kind, "_flag_mask_") and isinstance(content, int):
         word = "flag"
-        bits = {name: member._value_ for name, member in kind.__members__.items()}
-        single = sorted(n for n, bit in bits.items() if bit & content and not bit & (bit - 1))
+        single = sorted(
+            part._name_
+            for part in set(kind.__members__.values())
+            if part._value_ & content and not part._value_ & (part._value_ - 1)
+        )
         name = "|".join(single) or "none"
     text = walk.scalars.get(type(content))
     head = f"{word} {names.name_of(kind)}.{ascii(name)[1:-1]}"
@@ -239,8 +242,15 @@ def read_reduced(walk: Walk, value: Any, path: str) -> None:
     write_type(walk, kind, path)
     flag_internal(walk, kind, path)
     if isinstance(form, str):
-        walk.leaf(attribute(path, "name"), f"str {form!a}")
-        return
+        # The name of something a module keeps.
+        if names.is_importable(value, names.module_of(kind), form):
+            walk.leaf(path, f"named {form!a}")
+            return
+        walk.refuse(
+            path,
+            f"is the {names.qualname_of(kind)} {form!a}, which cannot be found by that name",
+            "Put the function it was made from in the dictionary.",
+        )
     maker, args, state, items, pairs = (*form, None, None, None)[:5]
     walk.visit(maker, attribute(path, "made_by"))
     walk.visit(args, attribute(path, "args"))

@@ -19,6 +19,7 @@ _STREAM: Final = "used up by reading it, so it cannot be looked at"
 _HANDLE: Final = "a handle of this process, not a value"
 _PATH: Final = "Put the path in the dictionary, or file(...) to lock the content."
 
+_WORK: Final = "work under way with caches inside, not a value"
 _KINDS: Final[dict[str, tuple[str, str, str]]] = {
     "state": (
         _STATE,
@@ -33,7 +34,8 @@ _KINDS: Final[dict[str, tuple[str, str, str]]] = {
         multiprocessing:Connection multiprocessing:_ConnectionBase multiprocessing:SharedMemory
         concurrent:Executor concurrent:Future asyncio:Future _asyncio:Future _asyncio:Task
         asyncio:AbstractEventLoop asyncio:Lock asyncio:Queue asyncio:Event asyncio:Semaphore
-        subprocess:Popen logging:Logger logging:Handler logging:LoggerAdapter logging:Manager
+        os:_Environ subprocess:Popen
+        logging:Logger logging:Handler logging:LoggerAdapter logging:Manager
         _contextvars:ContextVar _contextvars:Context _contextvars:Token
         builtins:ContextVar builtins:Context builtins:Token
         builtins:frame builtins:traceback builtins:cell builtins:PyCapsule sched:scheduler
@@ -41,6 +43,7 @@ _KINDS: Final[dict[str, tuple[str, str, str]]] = {
         joblib:Parallel dask:Client distributed:Client ray:ObjectRef multiprocess:Pool
         torch:Stream torch:Event""",
     ),
+    "work": (_WORK, RECIPE, "pandas:BaseGroupBy pandas:BaseWindow pandas:Resampler"),
     "reference": (
         "a weak reference: what it points at may be gone",
         "Put the object itself there.",

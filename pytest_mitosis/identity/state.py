@@ -30,8 +30,9 @@ def _dict_of(value: object) -> dict[str, object]:
     return space if type(space) is dict else {}
 
 
-def _slots_of(value: object) -> Iterator[tuple[str, object]]:
-    for base in reversed(type(value).__mro__):
+def _slots_of(value: object, below: type) -> Iterator[tuple[str, object]]:
+    ancestry = type(value).__mro__
+    for base in reversed(ancestry[: ancestry.index(below)]):
         if "__slots__" not in vars(base):
             continue
         for name, descriptor in vars(base).items():
@@ -42,13 +43,13 @@ def _slots_of(value: object) -> Iterator[tuple[str, object]]:
                     continue
 
 
-def state_of(value: object) -> dict[str, object]:
-    """Return the attributes an instance holds itself, sorted by name.
+def state_of(value: object, below: type = object) -> dict[str, object]:
+    """Return the attributes an instance holds itself, sorted by name; slots only below a base.
 
     What ``functools.cached_property`` keeps is left out: it comes and goes with use.
     """
     kind = type(value)
-    state = dict(_slots_of(value))
+    state = dict(_slots_of(value, below))
     for name, part in _dict_of(value).items():
         if not isinstance(inspect.getattr_static(kind, name, None), functools.cached_property):
             state[str(name)] = part

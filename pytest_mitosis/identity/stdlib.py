@@ -95,6 +95,11 @@ def read_by_text(walk: Walk, value: Any, path: str) -> None:
     walk.leaf(path, f"{type(value).__name__} {str(value)!a}")
 
 
+def read_forward(walk: Walk, value: Any, path: str) -> None:
+    """Write a type given as text."""
+    walk.leaf(path, f"type named {value.__forward_arg__!a}")
+
+
 def read_struct(walk: Walk, value: Any, path: str) -> None:
     """Write a compiled struct by its format."""
     walk.leaf(path, f"Struct {value.format!a}")
@@ -117,6 +122,8 @@ STDLIB: Final[dict[str, Reader]] = {
     "typing:TypeVar": read_typevar,
     "typing:ParamSpec": read_typevar,
     "_struct:Struct": read_struct,
+    "typing:ForwardRef": read_forward,
+    "annotationlib:ForwardRef": read_forward,
     "struct:Struct": read_struct,
     "random:Random": read_random,
     "_random:Random": read_random,

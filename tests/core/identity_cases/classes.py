@@ -2,21 +2,27 @@
 
 import collections
 import dataclasses
+import datetime
 import enum
 import functools
 import math
 import operator
 import os.path
+import pathlib
 import random
+import re
+import signal
 import statistics
 import threading
 import types
 import typing
 
 import attrs
+import pandas as pd
 import pydantic
 
 SCALE = 2.5
+UserId = typing.NewType("UserId", int)
 OFFSETS = [1, 2]
 
 
@@ -240,6 +246,32 @@ class Callable:
         return self.gain * x
 
 
+class Moment(datetime.datetime):
+    pass
+
+
+class Folder(type(pathlib.Path())):
+    pass
+
+
+class Bound(functools.partial):
+    pass
+
+
+class Measured(pd.DataFrame):
+    _metadata: typing.ClassVar = ["unit"]
+
+    @property
+    def _constructor(self):
+        return Measured
+
+
+def measured(unit):
+    made = Measured({"a": [1.0]})
+    made.unit = unit
+    return made
+
+
 class Meta(type):
     pass
 
@@ -395,6 +427,16 @@ LOCKABLE = {
     "own-description": lambda: Own(1, 2),
     "callable-object": lambda: Callable(2.0),
     "local-class-instance": lambda: local_instance(3),
+    "datetime-subclass": lambda: Moment(2026, 5, 1),
+    "path-subclass": lambda: Folder("a/b"),
+    "partial-subclass": lambda: Bound(named, 1),
+    "frame-subclass": lambda: measured("km"),
+    "secret": lambda: pydantic.SecretStr("hunter2"),
+    "newtype": lambda: UserId,
+    "forward": lambda: typing.ForwardRef("Plain"),
+    "signal": lambda: signal.SIGTERM,
+    "regex-flags": lambda: re.I | re.M,
+    "method-stdlib": lambda: pathlib.PurePosixPath("a").match,
     "class": lambda: Plain,
     "class-builtin": lambda: dict,
     "class-stdlib": lambda: collections.OrderedDict,
@@ -525,6 +567,13 @@ CHANGES = _pairs(
     ("own-description", lambda: (Own(1, 0), Own(2, 0)), "['shown']"),
     ("callable-object", lambda: (Callable(1.0), Callable(2.0)), ".gain"),
     ("local-class", lambda: (local_instance(1), local_instance(2)), ".value"),
+    ("datetime-subclass", lambda: (Moment(2026, 5, 1), datetime.datetime(2026, 5, 1)), "."),
+    ("path-subclass", lambda: (Folder("a"), pathlib.Path("a")), "."),
+    ("partial-subclass", lambda: (Bound(named, 1), functools.partial(named, 1)), "."),
+    ("frame-subclass", lambda: (measured("km"), pd.DataFrame({"a": [1.0]})), "."),
+    ("frame-subclass-attribute", lambda: (measured("km"), measured("m")), ".unit"),
+    ("secret", lambda: (pydantic.SecretStr("a"), pydantic.SecretStr("b")), "."),
+    ("method-name", lambda: ("a".upper, "a".lower), "."),
     ("class", lambda: (Noise, Grid), "."),
     ("class-to-instance", lambda: (Stateless, Stateless()), "."),
     ("exception-args", lambda: (ValueError("a"), ValueError("b")), ".args[0]"),

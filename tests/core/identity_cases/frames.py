@@ -280,6 +280,7 @@ EQUAL = {
 }
 
 REFUSED = _pairs(
+    ("groups", lambda: _frame().groupby("ok"), "."),
     ("groupby", lambda: iter(_frame().groupby("ok")), "."),
     ("objects-with-iterator", lambda: pd.Series([1, iter([])], dtype=object), "[1]"),
     ("frame-with-lock", lambda: pd.DataFrame({"a": [object()]}), "['a'][0]"),

@@ -14,6 +14,7 @@ import ipaddress
 import itertools
 import logging
 import operator
+import os
 import pathlib
 import queue
 import random
@@ -423,6 +424,7 @@ REFUSED = _pairs(
     ("subprocess", lambda: subprocess.Popen([sys.executable, "-c", ""]), "."),
     ("csv-reader", lambda: csv.reader([]), "."),
     ("frame", sys._getframe, "."),
+    ("environment", lambda: os.environ, "."),
     ("lock-inside", _Locked, ".lock"),
     ("iterator-inside", lambda: {"batches": [1, iter([])]}, "['batches'][1]"),
     ("iterator-in-tuple", lambda: (1, (2, iter([]))), "[1][1]"),
