@@ -376,7 +376,8 @@ def test_mark_lookup_that_is_no_mapping_is_refused(tmp_path):
     )
     step = Step("fit", "labref_f:run", "", str(tmp_path))
     assert refused(load_experiment, experiment(tmp_path, step)) == (
-        "the step fit: its lookup dictionary has to map parameters to variants; lookup= does not (list)"
+        "the step fit: its lookup dictionary has to map parameters to variants; "
+        "lookup= does not (list)"
     )
 
 
