@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from pytest_mitosis.identity import names
 from pytest_mitosis.identity.arrays import ARRAYS
 from pytest_mitosis.identity.containers import CONTAINERS
-from pytest_mitosis.identity.description import Description, Leaf
+from pytest_mitosis.identity.description import Description
 from pytest_mitosis.identity.files import FILES
 from pytest_mitosis.identity.frames import FRAMES
 from pytest_mitosis.identity.functions import FUNCTIONS, check_home, write_class_code
@@ -234,6 +234,3 @@ def _write_instead(walk: Walk, value: object, other: object, path: str) -> None:
         read_plain(walk, other, path)
         return
     walk.visit(other, path)
-
-
-__all__ = ["Leaf", "describe"]

@@ -92,7 +92,7 @@ def _as_range(index: Any) -> str | None:
     import numpy as np
 
     if len(index) == 0:
-        return "no labels"
+        return "no labels (i8)" if index.dtype == np.dtype("i8") else None
     if type(index).__name__ == "RangeIndex":
         step = index.step if len(index) > 1 else 1
         return f"range from {index[0]} by {step} (i8)"

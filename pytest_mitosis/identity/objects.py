@@ -221,16 +221,13 @@ def flag_internal(walk: Walk, kind: type, path: str) -> None:
         walk.version(path, f"locked by internal state of {name} {version}".rstrip())
 
 
-def read_reduced(walk: Walk, value: Any, path: str) -> None:
-    """Write what an object would be pickled as, read as a tree and never run."""
+def _reduced(walk: Walk, value: Any, path: str) -> Any:
+    """Return what an object pickles as; what has no such form keeps its content to itself."""
     kind = type(value)
-    check_home(walk, names.module_of(kind), f"of the class {names.qualname_of(kind)}", path)
     try:
-        form = (
-            copyreg.dispatch_table[kind](value)
-            if kind in copyreg.dispatch_table
-            else (value.__reduce_ex__(4))
-        )
+        if kind in copyreg.dispatch_table:
+            return copyreg.dispatch_table[kind](value)
+        return value.__reduce_ex__(4)
     except Exception as error:
         walk.refuse(
             path,
@@ -239,6 +236,13 @@ def read_reduced(walk: Walk, value: Any, path: str) -> None:
             "Put its recipe in the dictionary and build it in the experiment, "
             "or give its class a __describe__ method.",
         )
+
+
+def read_reduced(walk: Walk, value: Any, path: str) -> None:
+    """Write what an object would be pickled as, read as a tree and never run."""
+    kind = type(value)
+    check_home(walk, names.module_of(kind), f"of the class {names.qualname_of(kind)}", path)
+    form = _reduced(walk, value, path)
     write_type(walk, kind, path)
     flag_internal(walk, kind, path)
     if isinstance(form, str):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from pytest_mitosis.identity.names import name_of
+from pytest_mitosis.identity.names import module_of, qualname_of
 
 if TYPE_CHECKING:
     from pytest_mitosis.identity.walk import Reader, Walk
@@ -83,7 +83,10 @@ _KINDS: Final[dict[str, tuple[str, str, str]]] = {
 
 def _refuser(reason: str, remedy: str) -> Reader:
     def refuse(walk: Walk, value: object, path: str) -> None:
-        walk.refuse(path, f"is a {name_of(type(value)).replace(':', '.')}: {reason}", remedy)
+        kind = type(value)
+        name = f"{module_of(kind)}.{qualname_of(kind)}".removeprefix("builtins.")
+        article = "an" if name.startswith(tuple("aeiou")) else "a"
+        walk.refuse(path, f"is {article} {name}: {reason}", remedy)
 
     return refuse
 

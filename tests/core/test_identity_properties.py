@@ -22,7 +22,7 @@ scalars = st.one_of(
     st.complex_numbers(),
     st.text(max_size=12),
     st.binary(max_size=12),
-    st.decimals(),
+    st.decimals(allow_nan=False),
     st.datetimes(),
     st.timedeltas(),
 )

@@ -109,6 +109,7 @@ CHANGES = _pairs(
     ("row-order", lambda: (_frame(), _frame().iloc[::-1]), ".index[:]"),
     ("row-added", lambda: (_frame(), pd.concat([_frame(), _frame()])), "."),
     ("index-values", lambda: (_frame(), _frame().set_axis([1, 2, 3])), ".index[:]"),
+    ("index-empty-dtype", lambda: (pd.Index([], dtype="f8"), pd.Index([], dtype="i8")), "."),
     ("index-dtype", lambda: (_frame(), _frame().set_axis([0.0, 1.0, 2.0])), ".index"),
     ("index-name", lambda: (_frame(), _frame().rename_axis("row")), ".index.name"),
     ("columns-name", lambda: (_frame(), _frame().rename_axis(columns="v")), ".columns.name"),
