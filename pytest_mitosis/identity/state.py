@@ -91,6 +91,6 @@ def is_python(kind: type) -> bool:
     grown = kind.__basicsize__ - base.__basicsize__ - _POINTER * slots
     if kind.__itemsize__ or grown not in (0, _POINTER, 2 * _POINTER):
         return False
-    declared = "__slots__" in space or "__dict__" in space
     heap = bool(kind.__flags__ & (1 << 9))  # Py_TPFLAGS_HEAPTYPE: made by a class statement
-    return heap and (declared or (grown == 0 and base is not object))
+    # A base that adds nothing hides nothing, such as typing.Generic, which is C since 3.12.
+    return grown == 0 or (heap and ("__slots__" in space or "__dict__" in space))

@@ -1,5 +1,6 @@
 """Classes: dataclasses, attrs, pydantic, enums, named tuples, slots, plain ones, functions."""
 
+import abc
 import collections
 import dataclasses
 import datetime
@@ -272,6 +273,42 @@ def measured(unit):
     return made
 
 
+Number = typing.TypeVar("Number")
+
+
+class Typed(typing.Generic[Number]):
+    def __init__(self, value):
+        self.value = value
+
+
+class Shape(abc.ABC):
+    def __init__(self, size):
+        self.size = size
+
+    @abc.abstractmethod
+    def area(self): ...
+
+
+class Square(Shape):
+    def area(self):
+        return self.size**2
+
+
+class Sized(typing.Protocol):
+    size: float
+
+
+class Disc(Sized):
+    def __init__(self, size):
+        self.size = size
+
+
+class Diverged(Exception):
+    def __init__(self, step):
+        super().__init__(f"diverged at {step}")
+        self.step = step
+
+
 class Meta(type):
     pass
 
@@ -437,6 +474,12 @@ LOCKABLE = {
     "signal": lambda: signal.SIGTERM,
     "regex-flags": lambda: re.I | re.M,
     "method-stdlib": lambda: pathlib.PurePosixPath("a").match,
+    "generic": lambda: Typed(1.5),
+    "generic-alias": lambda: Typed[int],
+    "generic-parametrised": lambda: Typed[int](2),
+    "abstract": lambda: Square(2.0),
+    "protocol": lambda: Disc(2.0),
+    "own-exception": lambda: Diverged(7),
     "class": lambda: Plain,
     "class-builtin": lambda: dict,
     "class-stdlib": lambda: collections.OrderedDict,
@@ -574,6 +617,10 @@ CHANGES = _pairs(
     ("frame-subclass-attribute", lambda: (measured("km"), measured("m")), ".unit"),
     ("secret", lambda: (pydantic.SecretStr("a"), pydantic.SecretStr("b")), "."),
     ("method-name", lambda: ("a".upper, "a".lower), "."),
+    ("generic", lambda: (Typed(1.5), Typed(2.5)), ".value"),
+    ("abstract", lambda: (Square(1.0), Square(2.0)), ".size"),
+    ("protocol", lambda: (Disc(1.0), Disc(2.0)), ".size"),
+    ("own-exception", lambda: (Diverged(7), Diverged(8)), ".state['step']"),
     ("class", lambda: (Noise, Grid), "."),
     ("class-to-instance", lambda: (Stateless, Stateless()), "."),
     ("exception-args", lambda: (ValueError("a"), ValueError("b")), ".args[0]"),
