@@ -82,6 +82,8 @@ def environment(home: Path) -> dict[str, str]:
         "HOME": str(home),
         "GIT_CONFIG_GLOBAL": str(config),
         "GIT_CONFIG_NOSYSTEM": "1",
+        # Readers need not have hypothesis, and its plugin takes a quarter of a second each time.
+        "PYTEST_ADDOPTS": "-p no:hypothesispytest",
         "COLUMNS": "100",
         "USER": "ada",
         "LOGNAME": "ada",
