@@ -198,7 +198,19 @@ def _with_hooks(reader: Reader) -> Reader:
             if other is not None and other is not value:
                 _write_instead(walk, value, other, path)
                 return
-        reader(walk, value, path)
+        try:
+            reader(walk, value, path)
+        except (MitosisError, RecursionError, MemoryError):
+            raise
+        except Exception as error:
+            # A library object in a state nobody thought of is a refusal, not our traceback.
+            kind = type(value)
+            raise Undescribable(
+                path or ".",
+                f"is of type {names.name_of(kind)} and could not be read "
+                f"({type(error).__name__}: {error})",
+                "Give its class a __describe__ method, or put its recipe in the dictionary.",
+            ) from error
 
     return read
 

@@ -104,11 +104,12 @@ def read_size(walk: Walk, value: Any, path: str) -> None:
         walk.visit(int(part), item(path, str(index)))
 
 
+_NAMES: Final = ("dtype", "device", "layout", "memory_format", "finfo", "iinfo")
 NEURAL: Final[dict[str, Reader]] = {
     "torch:Tensor": read_tensor,
     "torch:Module": read_module,
     "torch:Optimizer": read_optimizer,
     "torch:Generator": read_generator,
     "torch:Size": read_size,
-    **{f"torch:{name}": read_name for name in ("dtype", "device", "layout", "memory_format")},
+    **{f"torch:{name}": read_name for name in _NAMES},
 }

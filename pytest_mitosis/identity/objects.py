@@ -21,7 +21,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
-_HASHES: Final = frozenset({"_hash", "_mhash", "_hash_value", "_cached_hash", "_hashcode"})
+_KEPT: Final = frozenset(
+    {"_hash", "_mhash", "_hash_value", "_cached_hash", "_hashcode", "__networkx_cache__"}
+)
 NO_DEFAULT: Final = object()
 _EMPTY: Final = (list, dict, set, tuple, frozenset, str, bytes, int, float, bool)
 
@@ -207,8 +209,8 @@ def read_plain(walk: Walk, value: object, path: str) -> None:
     state = state_of(value)
     state.pop("__doc__", None)
     if names.is_installed(names.module_of(kind)):
-        # A hash kept for speed depends on the process's hash seed.
-        for name in _HASHES & state.keys():
+        # What is kept for speed comes with use, or depends on the process's hash seed.
+        for name in _KEPT & state.keys():
             del state[name]
     write_fields(walk, state, {}, path)
 

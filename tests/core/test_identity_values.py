@@ -235,6 +235,14 @@ def test_refusal_inside_a_set_names_the_set():
     assert caught.value.path == "['tags']{}[1]"
 
 
+def test_object_that_cannot_be_read_is_a_refusal_not_a_traceback():
+    broken = pd.DataFrame({"a": [1]})
+    broken.__dict__.clear()
+    with pytest.raises(Undescribable, match="pandas:DataFrame and could not be read") as caught:
+        describe({"frame": broken})
+    assert caught.value.path == "['frame']"
+
+
 def test_refusal_survives_pickling():
     import pickle
 

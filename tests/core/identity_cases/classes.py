@@ -305,7 +305,7 @@ class Disc(Sized):
 
 class Diverged(Exception):
     def __init__(self, step):
-        super().__init__(f"diverged at {step}")
+        super().__init__(step)
         self.step = step
 
 
