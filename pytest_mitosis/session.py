@@ -73,7 +73,7 @@ class Code:
         return self.states[0].commit if self.states else None
 
 
-@dataclass
+@dataclass(eq=False)  # registered as a plugin, so it has to be hashable
 class ExperimentSession:
     """What a pytest session knows of its experiments."""
 

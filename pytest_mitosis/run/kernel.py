@@ -21,7 +21,7 @@ from pytest_mitosis.model import Failure, Job, Kind, Outcome, Status
 from pytest_mitosis.run import inside
 from pytest_mitosis.run.notebook import TrialNotebook, call_source, result_source
 from pytest_mitosis.run.outputs import TrialClient
-from pytest_mitosis.run.process import cancel_on_signals, explain_death, kernel_process
+from pytest_mitosis.run.process import cancel_on_signals, connect, explain_death, kernel_process
 from pytest_mitosis.store.folder import now
 
 if TYPE_CHECKING:
@@ -244,7 +244,7 @@ async def _run_to_end(run: KernelRun) -> Failure | None:
     failure = None
     try:
         run.client.save()
-        await run.client.async_start_new_kernel_client()
+        run.client.kc = await connect(run.client.km)
         try:
             await run.execute()
         except TrialFailed as end:

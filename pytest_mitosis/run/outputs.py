@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
 NOTEBOOK = "notebook.ipynb"
 FIGURES = "figures"
-STARTUP_SECONDS = 120
 STREAM_LIMIT = 200_000
 """Characters of printed text one notebook cell keeps; ``output.txt`` keeps all of it."""
 
@@ -42,7 +41,6 @@ class TrialClient(NotebookClient):  # type: ignore[misc]  # nbclient is not type
             km=manager,
             timeout=None,
             iopub_timeout=30,
-            startup_timeout=STARTUP_SECONDS,
             record_timing=False,
             coalesce_streams=True,
             log=SILENT,

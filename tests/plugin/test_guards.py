@@ -149,7 +149,7 @@ def test_value_without_identity_is_refused_with_a_remedy(project):
     project.commit({"exp_fit.py": FIT % "(i for i in range(3))"})
     result = project.run(*LOW)
     assert result.ret == 1
-    result.stdout.fnmatch_lines(["noise=low: . is a builtins.generator*Put a list*"])
+    result.stdout.fnmatch_lines(["noise=low: . is a generator*Put a list*"])
     assert project.folders() == []
 
 
