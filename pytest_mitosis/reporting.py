@@ -51,7 +51,7 @@ class Reporter:
         store = _relative(project.trials_folder)
         return (
             f"mitosis: store {store} · {trials} trial{'s' * (trials != 1)} · "
-            f"{locks} locked variant{'s' * (locks != 1)} · commit {self.session.describe_code()}"
+            f"{locks} locked variant{'s' * (locks != 1)} · {self.session.describe_code()}"
         )
 
     @pytest.hookimpl(wrapper=True)
@@ -117,6 +117,7 @@ class Reporter:
         if not rows:
             return
         terminal = terminalreporter
+        terminal.ensure_newline()
         if terminal.verbosity >= 0:
             terminal.section("trials (this session)")
         for line in render(rows):
@@ -157,8 +158,9 @@ class Reporter:
         ):
             refused = [row for row in self.rows if row.refusal == refusal]
             if refused:
-                more = f" (and {len(refused) - 1} more)" if len(refused) > 1 else ""
-                return code, f"{refused[0].reason}{more}"
+                reasons = list(dict.fromkeys(row.reason for row in refused))
+                more = f" (and {len(reasons) - 1} more)" if len(reasons) > 1 else ""
+                return code, f"{reasons[0]}{more}"
         return None, ""
 
     def _stop(self, reason: str) -> None:

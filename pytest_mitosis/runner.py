@@ -140,8 +140,9 @@ class Runner:
         with store_errors(store):
             job = self._job(item, planned.loaded, spec)
             begin_trial(job, claimed.folder, self._provenance())
-            facts = [("commit", self.session.describe_code())]
-            trial, outcome = run_trial(job, claimed.folder, store, facts)
+            facts = [("code", self.session.describe_code())]
+            notes = [note for held in item.stash.get(HELD, []) for note in held.notes]
+            trial, outcome = run_trial(job, claimed.folder, store, facts, notes)
         for held in item.stash.get(HELD, []):
             label = f"{held.lock.name.step}.{held.lock.name.parameter}"
             if label in outcome.unproven:

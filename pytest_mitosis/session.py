@@ -92,8 +92,6 @@ class ExperimentSession:
         from pytest_mitosis.identity.repository import editable_repositories, read_state
 
         exclude = [self.project.trials_folder, self.project.locks_folder]
-        if not self.project.is_repository:
-            return Code(problem=f"{self.project.root} is not a git repository")
         try:
             own = read_state(self.project.root, ignore=self.project.clean_ignore, exclude=exclude)
             others = [
@@ -147,6 +145,7 @@ class ExperimentSession:
                 loaded.append((node, experiment, load_experiment(experiment), None))
             except pytest.skip.Exception as reason:  # pytest.importorskip in the user's module
                 loaded.append((node, experiment, None, reason))
+        _require_one_meaning([experiment for _, experiment, _, _ in loaded])
         require_targets([one for _, _, one, _ in loaded if one is not None], self.request)
         for node, experiment, one, skipped in loaded:
             specs = self._specs(node, one) if one is not None else ()
@@ -161,13 +160,15 @@ class ExperimentSession:
         return expand(loaded, self.request)
 
     def describe_code(self) -> str:
-        """``7ab1f20 main, clean``, or why that cannot be said."""
+        """``commit 7ab1f20 main, clean``, or why that cannot be said."""
+        if not self.project.is_repository:
+            return "not in a git repository"
         if self.code.problem:
             return self.code.problem.splitlines()[0]
         own = self.code.states[0]
         dirty = sum(len(state.changes) for state in self.code.states)
         where = own.branch or "detached head"
-        commit = own.commit[:7] if own.commit else "none yet"
+        commit = f"commit {own.commit[:7]}" if own.commit else "no commit yet"
         return f"{commit} {where}, {f'{dirty} uncommitted' if dirty else 'clean'}"
 
     def rerun_command(self, nodeid: str) -> str:
@@ -245,6 +246,18 @@ def _read_session(config: pytest.Config) -> ExperimentSession:
             "leave --variant, --eval-param and --seeds out"
         )
     return ExperimentSession(config, project, nodes, others, request, config.getoption("exp_draft"))
+
+
+def _require_one_meaning(experiments: Iterable[Experiment]) -> None:
+    """Two experiments of one name would share trials and locks."""
+    known: dict[str, Experiment] = {}
+    for one in experiments:
+        other = known.setdefault(one.name, one)
+        if other.steps != one.steps:
+            raise PlanError(
+                f"two experiments are called {one.name}: {other.file.name}::{other.node} and "
+                f"{one.file.name}::{one.node}; rename one, or run them with --trials-folder apart"
+            )
 
 
 def _is_parametrized(loaded: LoadedExperiment) -> bool:

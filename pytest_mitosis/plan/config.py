@@ -112,7 +112,10 @@ def _find_table(start: Path, repository: Path | None) -> tuple[Path | None, dict
         file = folder / "pyproject.toml"
         if file.is_file():
             nearest = nearest or file
-            table = _read_toml(file).get("tool", {}).get("mitosis")
+            tools = _read_toml(file).get("tool")
+            if tools is not None and not isinstance(tools, dict):
+                raise PlanError(f"{file}: [tool] is malformed: it has to be a table")
+            table = tools.get("mitosis") if tools else None
             if table is not None:
                 if not isinstance(table, dict):
                     raise PlanError(f"{file}: {TABLE} is malformed: it has to be a table")
@@ -178,7 +181,7 @@ def _table(table: Mapping[str, Any], key: str, where: str) -> Mapping[str, Any]:
 
 def _text(table: Mapping[str, Any], key: str, default: str, where: str) -> str:
     value = table.get(key, default)
-    if not isinstance(value, str):
+    if not isinstance(value, str) or (key in table and not value):
         raise PlanError(f"{where} {key} has to be a text, not {value!r}")
     return value
 

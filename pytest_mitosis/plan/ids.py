@@ -22,7 +22,7 @@ _PLAIN = "".join(c for c in string.printable if c.isprintable() and c not in ",%
 
 def format_part(label: str, name: str, *, tracked: bool = True) -> str:
     """``noise=low``, or ``+gpu=1`` for what is not part of the trial's identity."""
-    return f"{'' if tracked else '+'}{label}={quote(name, safe=_PLAIN)}"
+    return f"{'' if tracked else '+'}{quote(label, safe=_PLAIN)}={quote(name, safe=_PLAIN)}"
 
 
 def join_parts(parts: Sequence[str]) -> str:
@@ -45,5 +45,5 @@ def split_id(text: str) -> list[tuple[str, str, bool]]:
         label, equals, name = part.partition("=")
         if not equals or not label:
             raise PlanError(f"[{text}] is no trial: {part!r} has to be PARAMETER=NAME")
-        parts.append((label.removeprefix("+"), unquote(name), not label.startswith("+")))
+        parts.append((unquote(label.removeprefix("+")), unquote(name), not label.startswith("+")))
     return parts

@@ -7,6 +7,7 @@ import importlib.machinery
 import os
 import sys
 from dataclasses import dataclass, field
+from keyword import iskeyword
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -129,25 +130,26 @@ class Index:
 
     def _pipeline(self, name: str, steps: Sequence[str]) -> Experiment:
         found = [self._step(step, name) for step in steps]
-        names = [step.name for step in found]
+        names = [one.steps[0].name for one in found]
         twice = next((n for n in names if names.count(n) > 1), None)
         if twice:
             raise PlanError(f"{name} has the step {twice} twice; a step can run once in a pipeline")
-        file = self.project.config_file or self.files[0].path
-        return Experiment(name, tuple(found), file, name)
+        file = self.project.config_file or found[-1].file
+        return Experiment(name, tuple(one.steps[0] for one in found), file, name)
 
-    def _step(self, name: str, pipeline: str) -> Step:
-        if name in self.project.steps:
-            return self._declared_step(name)
+    def _step(self, name: str, pipeline: str) -> Experiment:
+        """The experiment of one step that a pipeline names."""
+        if name in self.project.steps and self.project.config_file is not None:
+            return Experiment(name, (self._declared_step(name),), self.project.config_file, name)
         found = [e for e in self._candidates(name) if len(e.steps) == 1] if name else []
         if len(found) > 1:
             nodes = " and ".join(f"{_relative(e.file)}::{e.node}" for e in found)
             raise PlanError(f"the step {name} of {pipeline} is ambiguous: {nodes}")
         if found:
-            return found[0].steps[0]
+            return found[0]
         module = self._module(name) if name else None
         if module is not None:
-            return module.steps[0]
+            return module
         raise PlanError(f"{pipeline}: {self._unknown(name, 'step')}")
 
     def _module(self, name: str) -> Experiment | None:
@@ -236,6 +238,10 @@ def _from_file(file: ExperimentFile, function: str) -> Experiment:
     folder, module = module_name(file.path)
     name = _bare(function)
     require_safe(name, f"an experiment in {_relative(file.path)}")
+    if not all(part.isidentifier() and not iskeyword(part) for part in module.split(".")):
+        raise PlanError(
+            f"{_relative(file.path)} cannot be imported: {module!r} is no Python name; rename it"
+        )
     lookup = f"{module}:lookup_dict" if file.has_lookup else ""
     step = Step(name, f"{module}:{function}", lookup, str(folder))
     return Experiment(name, (step,), file.path, function)
@@ -285,7 +291,7 @@ def _bound_names(body: Sequence[ast.stmt]) -> Iterator[tuple[str, bool]]:
                     yield from ((n.id, False) for n in ast.walk(target) if isinstance(n, ast.Name))
             case ast.AnnAssign(target=ast.Name(id=name), value=value) if value is not None:
                 yield name, False
-            case ast.ImportFrom(names=aliases) | ast.Import(names=aliases):
+            case ast.ImportFrom(names=aliases):
                 yield from ((alias.asname or alias.name, True) for alias in aliases)
             case ast.If(body=inner, orelse=other):
                 yield from _bound_names([*inner, *other])

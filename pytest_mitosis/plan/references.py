@@ -15,11 +15,12 @@ import sys
 import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from keyword import iskeyword
 from pathlib import Path
 from typing import Any
 
 from pytest_mitosis.model import Experiment, PlanError, Step
-from pytest_mitosis.plan.names import require_safe, say_what_exists
+from pytest_mitosis.plan.names import say_what_exists
 
 RUNNER_FILLED = ("seed", "rng")
 DATA = "data"
@@ -131,7 +132,7 @@ def resolve(reference: str, path: str, what: str) -> Any:  # Any: whatever the u
         If the module does not import or has no such attribute.
     """
     module_name, _, qualname = reference.partition(":")
-    if not qualname or not module_name:
+    if not all(map(_is_name, [*module_name.split("."), *qualname.split(".")])):
         raise PlanError(f"{what} is {reference!r}; it has to be package.module:name")
     found: Any = _import(module_name, path, what)
     for attribute in qualname.split("."):
@@ -145,6 +146,10 @@ def resolve(reference: str, path: str, what: str) -> Any:  # Any: whatever the u
                 f"{say_what_exists(attribute, exists)}"
             ) from None
     return found
+
+
+def _is_name(text: str) -> bool:
+    return text.isidentifier() and not iskeyword(text)
 
 
 def _import(name: str, path: str, what: str) -> Any:  # Any: modules have any attributes
@@ -200,7 +205,7 @@ def _load_step(step: Step, *, takes_data: bool) -> LoadedStep:
     if not isinstance(lookup, Mapping):
         raise PlanError(
             f"{what}: its lookup dictionary has to map parameters to variants; "
-            f"{step.lookup or 'lookup='} does not ({type(lookup).__name__})"
+            f"{'lookup=' if 'lookup' in facts else step.lookup} does not ({type(lookup).__name__})"
         )
     return _with_signature(step, action, lookup, takes_data, mark_lookup="lookup" in facts)
 
@@ -221,43 +226,52 @@ def _with_signature(
         signature = inspect.signature(action)
     except (ValueError, TypeError):  # builtins without a text signature take what they take
         return LoadedStep(step, action, lookup, (), takes_any=True, data="*" if takes_data else "")
-    named = [
-        p for p in signature.parameters.values() if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)
-    ]
-    kinds = {p.kind for p in signature.parameters.values()}
-    for parameter in named:
-        require_safe(parameter.name, f"a parameter of {step.name}")
-    data = _data_parameter(step, named, kinds) if takes_data else ""
+    known = signature.parameters.values()
+    named = [p for p in known if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
+    data = _data_parameter(step, list(known)) if takes_data else None
+    others = [p for p in named if p is not data]
+    for parameter in others:
+        if parameter.kind is parameter.POSITIONAL_ONLY:
+            raise PlanError(
+                f"the step {step.name}: its parameter {parameter.name!r} can only be given by "
+                f"position; leave the '/' out of {step.action}"
+            )
+    by_position = data is not None and data.kind in (data.POSITIONAL_ONLY, data.VAR_POSITIONAL)
     return LoadedStep(
         step=step,
         action=action,
         lookup=lookup,
-        parameters=tuple(p.name for p in named if p.name != data),
-        defaults={p.name: p.default for p in named if p.default is not p.empty},
-        takes_any=inspect.Parameter.VAR_KEYWORD in kinds,
-        data=data,
-        data_optional=data == "*"
-        or any(p.name == data and p.default is not p.empty for p in named),
+        parameters=tuple(p.name for p in others),
+        defaults={p.name: p.default for p in others if p.default is not p.empty},
+        takes_any=any(p.kind is p.VAR_KEYWORD for p in known),
+        data="" if data is None else "*" if by_position else _keyword_of(data),
+        data_optional=data is not None
+        and (
+            data.kind in (data.VAR_POSITIONAL, data.VAR_KEYWORD) or data.default is not data.empty
+        ),
         mark_lookup=mark_lookup,
     )
 
 
-def _data_parameter(
-    step: Step, named: list[inspect.Parameter], kinds: set[inspect._ParameterKind]
-) -> str:
-    if any(p.name == DATA for p in named):
-        return DATA
-    first = next((p for p in named if p.kind is not p.KEYWORD_ONLY), None)
-    if first is not None:
-        return first.name
-    if inspect.Parameter.VAR_POSITIONAL in kinds:
-        return "*"
-    if inspect.Parameter.VAR_KEYWORD in kinds:
-        return DATA
+def _data_parameter(step: Step, known: list[inspect.Parameter]) -> inspect.Parameter:
+    """The parameter for the previous step's data: ``data``, else the first positional one."""
+    kinds = inspect.Parameter
+    for wanted in (
+        [p for p in known if p.name == DATA and p.kind is not kinds.VAR_POSITIONAL],
+        [p for p in known if p.kind in (kinds.POSITIONAL_ONLY, kinds.POSITIONAL_OR_KEYWORD)],
+        [p for p in known if p.kind is kinds.VAR_POSITIONAL],
+        [p for p in known if p.kind is kinds.VAR_KEYWORD],
+    ):
+        if wanted:
+            return wanted[0]
     raise PlanError(
         f"the step {step.name} takes nothing from the step before it; "
         f"give {step.action} a parameter 'data'"
     )
+
+
+def _keyword_of(data: inspect.Parameter) -> str:
+    return DATA if data.kind is data.VAR_KEYWORD else data.name
 
 
 def _mark_facts(action: Callable[..., Any]) -> dict[str, Any]:

@@ -89,7 +89,7 @@ def parse_seeds(text: str) -> tuple[int, ...]:
     """
     seeds: list[int] = []
     for part in text.split(","):
-        match = re.fullmatch(r"\s*(\d+)(?:-(\d+))?\s*", part)
+        match = re.fullmatch(r"\s*(\d{1,18})(?:-(\d{1,18}))?\s*", part)
         if match is None:
             raise PlanError(
                 f"--seeds {text}: {part!r} is no seed; write --seeds 0-4 or --seeds 0,7"
@@ -112,8 +112,11 @@ def normal_literal(text: str, what: str) -> str:
         If the text is no Python literal.
     """
     literal_value(text, what)
-    tree = ast.parse(text.strip(), mode="eval")
-    return ast.unparse(tree).encode("ascii", "backslashreplace").decode("ascii")
+    try:
+        plain = ast.unparse(ast.parse(text.strip(), mode="eval"))
+    except ValueError as error:  # a number with more digits than Python prints
+        raise PlanError(f"{what}: {text[:40]}… is not a Python literal: {error}") from None
+    return plain.encode("ascii", "backslashreplace").decode("ascii")
 
 
 def literal_value(text: str, what: str) -> Any:

@@ -9,7 +9,13 @@ from typing import TYPE_CHECKING
 from pytest_mitosis.model import Binding, Kind, PlanError, TrialSpec
 from pytest_mitosis.plan import ids
 from pytest_mitosis.plan.names import require_safe, say_what_exists
-from pytest_mitosis.plan.references import RUNNER_FILLED, LoadedExperiment, LoadedStep
+from pytest_mitosis.plan.seeds import (
+    Place,
+    default_seed,
+    is_trial_seed,
+    keeps_own_seeds,
+    runner_filled,
+)
 from pytest_mitosis.plan.selection import (
     ALL,
     Request,
@@ -21,8 +27,7 @@ from pytest_mitosis.plan.selection import (
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-Place = tuple[str, str]
-"""A step's name and a parameter's."""
+    from pytest_mitosis.plan.references import LoadedExperiment, LoadedStep
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,11 +54,11 @@ def require_targets(experiments: Sequence[LoadedExperiment], request: Request) -
         if not steps:
             names = say_what_exists(one.step, [step.name for step in all_steps])
             raise PlanError(f"{one.label}: no step named {one.step!r}; {names}")
-        if not any(_targets(experiment, one) for experiment in experiments):
+        if not any(_is_for(experiment, one) for experiment in experiments):
             where = one.step or " and ".join(e.name for e in experiments)
             names = say_what_exists(one.parameter, [p for s in steps for p in s.parameters])
             raise PlanError(f"{where} has no parameter {one.parameter!r}; {names}")
-    if request.seeds and not any(_runner_filled(e, {}, True) for e in experiments):
+    if request.seeds and not any(runner_filled(e) for e in experiments):
         names = " and ".join(e.name for e in experiments)
         raise PlanError(f"--seeds: {names} has neither a parameter 'seed' nor 'rng'")
 
@@ -89,16 +94,23 @@ def read_id(experiment: LoadedExperiment, text: str) -> TrialSpec:
     Raises
     ------
     PlanError
-        If it is not a complete id of this experiment.
+        If it names something else, or a parameter without a default is missing.
     """
     selections = []
     for label, name, tracked in ids.split_id(text):
+        if name == ALL:
+            raise PlanError(f"[{text}] is no trial: {label} needs one name, not {ALL}")
         step, _, parameter = label.rpartition(".")
         one = Selection(step, parameter, Kind.VARIANT, (name,), tracked)
         selections.append(_as_literal_if_it_is_one(experiment, one))
     request = Request(tuple(selections))
     require_targets([experiment], request)
     return expand(experiment, request)[0]
+
+
+def _is_for(experiment: LoadedExperiment, one: Selection) -> bool:
+    targets = _targets(experiment, one)
+    return bool(targets) or is_trial_seed(experiment, one, targets)
 
 
 def _as_literal_if_it_is_one(experiment: LoadedExperiment, one: Selection) -> Selection:
@@ -121,23 +133,28 @@ def _targets(experiment: LoadedExperiment, one: Selection) -> list[LoadedStep]:
 
 def _dimensions(experiment: LoadedExperiment, request: Request) -> list[list[Option]]:
     assigned, seeds = _assign(experiment, request)
-    filled = _runner_filled(experiment, assigned, bool(seeds))
-    shared = _shared_names(experiment, assigned)
+    filled = runner_filled(experiment, assigned, seeds_given=bool(seeds))
     dimensions = []
     seeds_placed = False
     for step in experiment.steps:
         for parameter in _ordered(step, assigned):
             if (step.name, parameter) in filled:
                 if not seeds_placed:
-                    dimensions.append(_seed_options(filled, seeds or _default_seed(experiment)))
+                    dimensions.append(_seed_options(experiment, filled, seeds))
                 seeds_placed = True
                 continue
-            label = f"{step.name}.{parameter}" if parameter in shared else parameter
             given = assigned.get((step.name, parameter))
+            label = _label(experiment, step, parameter)
             dimensions.append(
                 _given_options(step, label, given) if given else [_not_given(step, parameter)]
             )
     return dimensions
+
+
+def _label(experiment: LoadedExperiment, step: LoadedStep, parameter: str) -> str:
+    """The parameter's name, with its step where the name alone does not say which is meant."""
+    meant = _targets(experiment, Selection("", parameter, Kind.VARIANT, ()))
+    return parameter if [one.name for one in meant] == [step.name] else f"{step.name}.{parameter}"
 
 
 def _assign(
@@ -148,7 +165,7 @@ def _assign(
     seeds = request.seeds
     for one in request.selections:
         targets = _targets(experiment, one)
-        if _is_trial_seed(experiment, one, targets):
+        if is_trial_seed(experiment, one, targets):
             if seeds:
                 raise PlanError("the seed is given twice, by --seeds and by --eval-param seed=…")
             seeds = tuple(int(name) for name in one.names)
@@ -166,67 +183,23 @@ def _assign(
     return assigned, seeds
 
 
-def _is_trial_seed(
-    experiment: LoadedExperiment, one: Selection, targets: Sequence[LoadedStep]
-) -> bool:
-    """``--eval-param seed=3`` is ``--seeds 3``, unless it is for one of several seeded steps."""
-    seeded = [step for step in experiment.steps if "seed" in step.parameters]
-    return (
-        one.parameter == "seed"
-        and one.kind is Kind.LITERAL
-        and one.tracked
-        and all(name.isdecimal() for name in one.names)
-        and bool(targets)
-        and len(seeded) in (0, len(targets))
-        and (bool(seeded) or bool(_runner_filled(experiment, {}, True)))
-    )
-
-
-def _runner_filled(
-    experiment: LoadedExperiment, assigned: Mapping[Place, Selection], seeds_given: bool
-) -> list[Place]:
-    """The ``seed`` and ``rng`` parameters the runner fills.
-
-    Steps that declare different default seeds keep them unless the request names seeds.
-    """
-    filled = [
-        (step.name, parameter)
-        for step in experiment.steps
-        for parameter in step.parameters
-        if parameter in RUNNER_FILLED and (step.name, parameter) not in assigned
-    ]
-    if not seeds_given and len(_declared_seeds(experiment)) > 1:
-        return [place for place in filled if place[1] != "seed"]
-    return filled
-
-
-def _declared_seeds(experiment: LoadedExperiment) -> set[int]:
-    defaults = [step.defaults.get("seed") for step in experiment.steps]
-    return {seed for seed in defaults if type(seed) is int and seed >= 0}
-
-
-def _default_seed(experiment: LoadedExperiment) -> tuple[int, ...]:
-    declared = _declared_seeds(experiment)
-    return tuple(declared) if len(declared) == 1 else (0,)
-
-
-def _seed_options(filled: Sequence[Place], seeds: Sequence[int]) -> list[Option]:
+def _seed_options(
+    experiment: LoadedExperiment, filled: Sequence[Place], seeds: Sequence[int]
+) -> list[Option]:
     kinds = {"seed": Kind.SEED, "rng": Kind.RNG}
+    # Where steps keep seeds of their own, the trial's is in the id only if it was asked for.
+    shown = bool(seeds) or not keeps_own_seeds(experiment)
+    names = {name for step in experiment.steps for name in step.variants("seed")}
     return [
         Option(
-            ids.format_part("seed", str(seed)),
+            ids.format_part("seed", f"({seed})" if str(seed) in names else str(seed))
+            if shown
+            else "",
             tuple(Binding(step, p, kinds[p], str(seed), value=seed) for step, p in filled),
-            seed=seed,
+            seed=seed if shown else None,
         )
-        for seed in seeds
+        for seed in seeds or [default_seed(experiment)]
     ]
-
-
-def _shared_names(experiment: LoadedExperiment, assigned: Mapping[Place, Selection]) -> set[str]:
-    """Parameters whose name alone does not say which step they belong to."""
-    places = {(s.name, p) for s in experiment.steps for p in s.parameters} | set(assigned)
-    names = [parameter for _, parameter in places]
-    return {name for name in names if names.count(name) > 1}
 
 
 def _ordered(step: LoadedStep, assigned: Mapping[Place, Selection]) -> list[str]:

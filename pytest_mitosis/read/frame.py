@@ -58,12 +58,16 @@ def load_trials(
     Raises
     ------
     PlanError
-        If no trial has a parameter of that name.
+        If no trial has that experiment, or a parameter of that name.
     """
     import pandas as pd
 
     found = iterate_trials(_store(trials_folder), drafts=drafts)
-    trials = [t for t in found if experiment in (None, t.manifest["experiment"])]
+    every = list(found)
+    trials = [t for t in every if experiment in (None, t.manifest["experiment"])]
+    if every and not trials:
+        names = sorted({str(trial.manifest["experiment"]) for trial in every})
+        raise PlanError(f"no trials of {experiment!r}; {say_what_exists(str(experiment), names)}")
     if latest:
         trials = _latest(trials)
     rows = [flat_row(trial) for trial in trials]

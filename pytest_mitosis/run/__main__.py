@@ -25,7 +25,9 @@ from pytest_mitosis.store.folder import (
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the job and print what became of it; 0 if it ended well, 1 if not."""
-    parser = argparse.ArgumentParser(prog="python -m pytest_mitosis.run", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m pytest_mitosis.run", description=(__doc__ or "").replace("`", "")
+    )
     parser.add_argument("job", type=Path, help="the job.json of a trial")
     file = parser.parse_args(arguments).job.resolve()
     try:

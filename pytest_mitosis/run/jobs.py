@@ -32,9 +32,9 @@ INPUTS = "inputs"
 
 @dataclass
 class Describer:
-    """Describes each value of a session once, by the name it has."""
+    """Describes each value of a session once."""
 
-    _known: dict[tuple[str, str, Kind, str], Description] = field(default_factory=dict)
+    _known: dict[tuple[Kind, str, int], tuple[object, Description]] = field(default_factory=dict)
 
     def describe(self, binding: Binding) -> Description:
         """The description of the value of ``binding``.
@@ -44,14 +44,17 @@ class Describer:
         Undescribable
             If the value has no identity; the path begins with the parameter and its variant.
         """
-        key = (binding.step, binding.parameter, binding.kind, binding.name)
+        # Kept with the object itself, so that its id stays its own.
+        key = (binding.kind, binding.name, id(binding.value))
         if key not in self._known:
             try:
-                self._known[key] = describe(unwrapped(binding.value))
+                found = describe(unwrapped(binding.value))
             except Undescribable as error:
-                path = f"{binding.parameter}={binding.name or 'its default'}: {error.path}"
+                name = f"{binding.parameter}={binding.name or 'its default'}"
+                path = name if error.path == "." else f"{name}: {error.path}"
                 raise Undescribable(path, error.reason, error.remedy) from None
-        return self._known[key]
+            self._known[key] = (binding.value, found)
+        return self._known[key][1]
 
 
 def unwrapped(entry: Any) -> Any:  # Any: whatever a lookup dictionary holds

@@ -134,10 +134,14 @@ class KernelRun:
     async def _prove(self, index: int) -> None:
         differing = await self._differing(index)
         if differing:
-            step = self.job.steps[index].name
-            self.unproven = {f"{step}.{name}": found for name, found in differing.items()}
-            names = ", ".join(self.unproven)
-            words = f"{names}: its value is another one in another process"
+            step = self.job.steps[index]
+            self.unproven = {f"{step.name}.{name}": found for name, found in differing.items()}
+            meant = {one.parameter: one.summary for one in step.arguments}
+            words = "; ".join(
+                f"{step.name}.{name} is {found.get('summary') or found.get('error')} "
+                f"in the trial's process, but {meant[name]} when the trial was made"
+                for name, found in differing.items()
+            )
             raise TrialFailed(Failure(NOT_REPRODUCIBLE, words))
 
     async def _differing(self, index: int) -> dict[str, Any]:

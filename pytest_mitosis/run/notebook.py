@@ -16,7 +16,11 @@ from pytest_mitosis.model import Job, JobStep, Kind
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-_TAKEN = {"np", "pickle", "random", "sys", "Path", "result", "parameters"}
+_ADDRESS_OR_MARKUP = re.compile(
+    r"(?P<address>https?://[\w./~%?=+-]*[\w/])|(?P<markup>[\\`*_{}\[\]<>()#|$~])"
+)
+_PER_STEP = ("parameters", "result")
+_TAKEN = ("np", "pickle", "random", "sys", "Path", *_PER_STEP)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,9 +88,14 @@ class _Writer:
     names: list[Names] = field(default_factory=list)
     taken: dict[str, str] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        self.stems = _stems([step.name for step in self.job.steps])
+        own = [f"{stem}_{what}" for stem in self.stems for what in ("lookup", *_PER_STEP)]
+        self.taken = dict.fromkeys((*_TAKEN, *own), "this notebook")
+
     def load(self, step: JobStep) -> str:
         """The cell that imports a step and binds its parameters."""
-        stem = _identifier(step.name)
+        stem = self.stems[len(self.names)]
         lone = len(self.job.steps) == 1
         lines: list[str] = []
         action = self._import(step.action, stem, lines)
@@ -118,8 +127,8 @@ class _Writer:
         module, _, qualname = reference.partition(":")
         first, dot, rest = qualname.partition(".")
         name = first
-        if name in _TAKEN or self.taken.get(name, module) != module:
-            name = f"{stem}_{first}"
+        while self.taken.get(name, module) != module:
+            name = f"{stem}_{name}"
         self.taken[name] = module
         alias = "" if name == first else f" as {name}"
         lines.append(f"from {module} import {first}{alias}")
@@ -211,8 +220,20 @@ def _parameter_rows(job: Job) -> list[tuple[str, str]]:
 
 def _markdown(text: str) -> str:
     """``text`` so that a notebook shows it as it is: no markup, no table cells, no HTML."""
-    flat = re.sub(r"\s*\n\s*", " ", text.strip())
-    return re.sub(r"([\\`*_{}\[\]<>()#|$~])", r"\\\1", flat)
+    flat = re.sub(r"\s*\n\s*", " ", text.strip().replace("``", "`")).replace("&", "&amp;")
+    flat = _ADDRESS_OR_MARKUP.sub(lambda m: m["address"] or f"\\{m['markup']}", flat)
+    return re.sub(r"^(\d*)([-+.])", r"\1\\\2", flat)  # neither a list nor its number
+
+
+def _stems(names: Iterable[str]) -> list[str]:
+    """An identifier for each step, no two alike: ``a.b`` and ``a_b`` are different steps."""
+    stems: list[str] = []
+    for name in names:
+        stem = _identifier(name)
+        while stem in stems:
+            stem += "_"
+        stems.append(stem)
+    return stems
 
 
 def _identifier(name: str) -> str:

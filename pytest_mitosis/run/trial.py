@@ -29,9 +29,15 @@ def begin_trial(job: Job, folder: Path, provenance: dict[str, object]) -> None:
 
 
 def run_trial(
-    job: Job, folder: Path, store: Path, facts: Iterable[tuple[str, str]] = ()
+    job: Job,
+    folder: Path,
+    store: Path,
+    facts: Iterable[tuple[str, str]] = (),
+    notes: Iterable[str] = (),
 ) -> tuple[Trial, Outcome]:
-    """Run ``job``, render its page and write the final manifest.
+    """Run ``job``, render its page and write the final manifest with ``notes`` and its own.
+
+    ``facts`` are shown at the top of the notebook.
 
     Raises
     ------
@@ -39,6 +45,7 @@ def run_trial(
         If the store cannot be written.
     """
     outcome = run_in_kernel(job, folder, build_notebook(job, facts))
+    outcome = replace(outcome, notes=(*notes, *outcome.notes))
     try:
         render_page(folder, f"{job.experiment} {job.trial}")
     except OSError:

@@ -88,13 +88,13 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 def dump(data: object) -> str:
-    """Strict JSON; floats that JSON lacks become ``{"float": "nan"}``."""
+    """Strict JSON; floats that JSON lacks become ``{"$float": "nan"}``."""
     return json.dumps(_plain(data), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def _plain(value: object) -> object:
     if isinstance(value, float) and not math.isfinite(value):
-        return {"float": repr(value)}
+        return {"$float": repr(value)}
     if isinstance(value, str):
         # A lone surrogate (from a file name, say) is no valid UTF-8.
         return value.encode("utf-8", "backslashreplace").decode("utf-8")
@@ -106,8 +106,8 @@ def _plain(value: object) -> object:
 
 
 def _revive(data: dict[str, Any]) -> object:
-    if data.keys() == {"float"} and data["float"] in {"nan", "inf", "-inf"}:
-        return float(data["float"])
+    if data.keys() == {"$float"} and data["$float"] in ("nan", "inf", "-inf"):
+        return float(data["$float"])
     return data
 
 

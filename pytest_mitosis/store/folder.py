@@ -196,7 +196,7 @@ def read_trial(folder: Path) -> Trial:
         If its manifest cannot be read.
     """
     manifest = read_json(folder / MANIFEST)
-    if not {"id", "experiment", "status"} <= manifest.keys():
+    if not _is_manifest(manifest):
         raise StoreError(f"{folder / MANIFEST} is no manifest of a trial")
     if manifest["status"] == Status.RUNNING and _is_lost(folder, manifest):
         manifest["status"] = Status.LOST.value
@@ -259,8 +259,15 @@ def user_name() -> str:
         return str(os.getuid()) if hasattr(os, "getuid") else ""
 
 
+def _is_manifest(data: dict[str, Any]) -> bool:
+    if not all(isinstance(data.get(name), str) for name in ("id", "experiment", "status")):
+        return False
+    pid = data.get("pid", 0)
+    return data["status"] in set(Status) and type(pid) is int and 0 <= pid < 2**31
+
+
 def _is_lost(folder: Path, manifest: dict[str, Any]) -> bool:
-    if manifest.get("host") == socket.gethostname() and _is_gone(int(manifest.get("pid", 0))):
+    if manifest.get("host") == socket.gethostname() and _is_gone(manifest.get("pid", 0)):
         return True
     try:
         beat = (folder / HEARTBEAT).stat().st_mtime

@@ -6,7 +6,7 @@ other one compares its value with what the winner wrote.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from pytest_mitosis.identity import Description, compare, render_changes
@@ -99,7 +99,8 @@ def take_lock(
     changes = compare(lock.description, description)
     errors = [c for c in changes if c.severity == "error" or (strict_code and c.facet == "code")]
     if errors:
-        raise LockError(_changed(lock, render_changes(errors)))
+        told = [replace(change, severity="error") for change in errors]
+        raise LockError(_changed(lock, render_changes(told)))
     notes = (f"{name}: {_flat(render_changes(changes))}",) if changes else ()
     return Held(lock, is_new=False, notes=notes)
 
@@ -122,9 +123,17 @@ def read_lock(file: Path) -> Lock:
     try:
         name = Name(record["step"], record["parameter"], record["variant"])
         description = Description.from_json(record["description"])
+        if not all(isinstance(text, str) for text in _texts(name, description)):
+            raise TypeError
     except (KeyError, TypeError, ValueError, AttributeError):
         raise StoreError(f"{file} is no lock; restore it from a copy") from None
     return Lock(name, file, description, record)
+
+
+def _texts(name: Name, description: Description) -> Iterator[object]:
+    yield from (name.step, name.parameter, name.variant)
+    for leaf in description.leaves:
+        yield from (leaf.path, leaf.facet, leaf.text)
 
 
 def iterate_locks(locks: Path) -> Iterator[Path]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 from typing import TYPE_CHECKING, Any
 
 from pytest_mitosis.model import Status, StoreError, Trial
@@ -55,10 +56,11 @@ def parameters(manifest: dict[str, Any]) -> dict[str, str]:
 
 def write_summary(store: Path) -> Path:
     """Write ``summary.csv`` of all trials but drafts, oldest first, in one step."""
-    rows = sorted(
-        (flat_row(trial) for trial in iterate_trials(store)),
-        key=lambda row: (str(row["started"]), row["id"]),
-    )
+    rows = [
+        {**flat_row(trial), "folder": trial.folder.relative_to(store).as_posix()}
+        for trial in iterate_trials(store)
+    ]
+    rows.sort(key=lambda row: (str(row["started"]), row["id"]))
     columns = column_order(rows)
     text = io.StringIO()
     writer = csv.DictWriter(text, columns, restval="", lineterminator="\n")
@@ -73,10 +75,9 @@ def column_order(rows: Iterable[dict[str, Any]]) -> list[str]:
     seen = dict.fromkeys(name for row in rows for name in row)
 
     def rank(name: str) -> int:
-        for number, prefix in enumerate(("param.", f"metric.{MAIN}", "metric.", "artifact.")):
-            if name.startswith(prefix):
-                return number + 1
-        return 0
+        if name == f"metric.{MAIN}":
+            return 2
+        return {"param": 1, "metric": 3, "artifact": 4}.get(name.partition(".")[0], 0)
 
     return sorted(seen, key=rank) or ["id"]
 
@@ -90,7 +91,7 @@ def against_last(trial: Trial) -> str:
     if last is None:
         return "new"
     before = last.manifest.get("metrics", {}).get(MAIN)
-    if type(before) is type(value) and before == value:
+    if type(before) is type(value) and (before == value or (before != before and value != value)):
         return "same"
     if _is_number(before) and _is_number(value) and before:
         return f"{100 * (value - before) / abs(before):+.2g} %"
@@ -114,4 +115,4 @@ def _last_done(trial: Trial) -> Trial | None:
 
 
 def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)

@@ -272,6 +272,5 @@ def test_table_that_is_a_value_is_malformed(tmp_path):
     )
 
 
-@pytest.mark.xfail(strict=True, reason="AttributeError: 'int' object has no attribute 'get'")
 def test_tool_that_is_no_table_is_one_sentence(tmp_path):
     assert str(tmp_path / "pyproject.toml") in refused(tmp_path, "tool = 3\n")

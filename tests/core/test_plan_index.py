@@ -115,7 +115,6 @@ def test_lookup_dictionary_counts_where_it_is_bound(home, source, has):
     assert read_file(put(home / "exp_fit.py", source)).has_lookup is has
 
 
-@pytest.mark.xfail(strict=True, reason="an imported module is listed as an experiment")
 @pytest.mark.parametrize("source", ["import exp_tables", "import exp_tables.fig3"])
 def test_imported_module_is_no_experiment(home, source):
     file = put(home / "exp_fit.py", f"{source}\ndef exp_fit_eval(): ...\n")
@@ -289,7 +288,6 @@ def test_modules_can_be_steps_of_a_pipeline(home):
     assert [s.name for s in index(home).find("sim_data+lab_fit").steps] == ["sim_data", "lab_fit"]
 
 
-@pytest.mark.xfail(strict=True, reason="IndexError: there is no first file", raises=IndexError)
 def test_pipeline_of_modules_needs_neither_table_nor_experiment_files(home):
     put(home / "lab_gen.py", "def run(): ...\n")
     put(home / "lab_fit.py", "def run(data): ...\n")
@@ -429,3 +427,9 @@ def test_experiment_whose_name_is_no_file_name_is_refused(home, source, name):
         f"an experiment in exp_fit.py is called {name!r}, which is no safe file name; "
         "use up to 128 letters, digits and _ . + -"
     )
+
+
+def test_file_whose_name_is_no_python_name_is_refused(tmp_path):
+    put(tmp_path / "exp_fit-2.py", "def exp_fit(): ...\n")
+    with pytest.raises(PlanError, match="cannot be imported: 'exp_fit-2' is no Python name"):
+        Index(read_project(tmp_path)).find("fit")

@@ -6,7 +6,7 @@ import importlib
 import sys
 from dataclasses import make_dataclass
 from enum import Enum
-from pathlib import Path  # noqa: TC003
+from pathlib import Path
 from typing import Any
 
 import pytest

@@ -9,7 +9,7 @@ import math
 import struct
 from datetime import datetime, time
 from decimal import Decimal
-from pathlib import Path  # noqa: TC003
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 

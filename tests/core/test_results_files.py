@@ -11,7 +11,7 @@ import sys
 import threading
 from dataclasses import dataclass
 from enum import Enum
-from pathlib import Path  # noqa: TC003
+from pathlib import Path
 from typing import Any
 
 import numpy as np

@@ -7,7 +7,7 @@ import math
 import sys
 import zoneinfo
 from datetime import timedelta, timezone
-from pathlib import Path  # noqa: TC003
+from pathlib import Path
 from typing import Any
 
 import numpy as np

@@ -375,14 +375,12 @@ def test_json_that_is_no_manifest_is_one_sentence(tmp_path, missing):
     assert refused(read_trial, own.folder) == f"{file} is no manifest of a trial"
 
 
-@pytest.mark.xfail(strict=True, reason="TypeError, ValueError or OverflowError in reading")
 @pytest.mark.parametrize("pid", [None, "many", 2**80])
 def test_running_manifest_with_a_damaged_process_number_is_one_sentence(tmp_path, pid):
     own = running(tmp_path, pid=pid)
     assert refused(read_trial, own.folder)
 
 
-@pytest.mark.xfail(strict=True, reason="found out only when the status is asked for: ValueError")
 def test_manifest_with_an_unknown_status_is_one_sentence(tmp_path):
     own = record(tmp_path, status="dome")
     assert refused(read_trial, own.folder)

@@ -200,7 +200,6 @@ def test_torn_lock_is_one_sentence_and_stays_as_it_is(tmp_path, content):
     assert file.read_bytes() == content
 
 
-@pytest.mark.xfail(strict=True, reason="AttributeError: NoneType has no attribute 'replace'")
 def test_lock_whose_leaves_are_no_text_is_one_sentence(tmp_path):
     file = damage(tmp_path, description={"leaves": [[".", "value", None]]})
     message = refused(StoreError, take_lock, tmp_path, LOW, describe(0.1), COMMIT)

@@ -1,0 +1,66 @@
+"""Which parameters the runner fills from the trial's seed, and which seeds a trial may have."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pytest_mitosis.model import Kind
+from pytest_mitosis.plan.references import RUNNER_FILLED, LoadedExperiment, LoadedStep
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+
+    from pytest_mitosis.plan.selection import Selection
+
+Place = tuple[str, str]
+"""A step's name and a parameter's."""
+
+
+def runner_filled(
+    experiment: LoadedExperiment, assigned: Collection[Place] = (), *, seeds_given: bool = True
+) -> list[Place]:
+    """The ``seed`` and ``rng`` parameters that nothing else is given for.
+
+    Steps that declare different default seeds keep them unless the request names seeds.
+    """
+    return [
+        (step.name, parameter)
+        for step in experiment.steps
+        for parameter in step.parameters
+        if parameter in RUNNER_FILLED
+        and (step.name, parameter) not in assigned
+        and (seeds_given or parameter == "rng" or not keeps_own_seeds(experiment))
+    ]
+
+
+def keeps_own_seeds(experiment: LoadedExperiment) -> bool:
+    """Whether its steps declare different default seeds."""
+    return len(_declared(experiment)) > 1
+
+
+def default_seed(experiment: LoadedExperiment) -> int:
+    """The one seed the steps declare as default, else 0."""
+    declared = _declared(experiment)
+    return declared.pop() if len(declared) == 1 else 0
+
+
+def is_trial_seed(
+    experiment: LoadedExperiment, one: Selection, targets: Sequence[LoadedStep]
+) -> bool:
+    """Whether a selection means the seed of the whole trial: ``seed=3`` is ``--seeds 3``.
+
+    A literal for one of several seeded steps is that step's own.
+    """
+    if one.parameter != "seed" or one.kind is not Kind.LITERAL or not one.tracked:
+        return False
+    if not all(name.isdecimal() for name in one.names):
+        return False
+    seeded = {step.name for step in experiment.steps if "seed" in step.parameters}
+    if seeded:
+        return {step.name for step in targets} == seeded
+    return not one.step and bool(runner_filled(experiment))
+
+
+def _declared(experiment: LoadedExperiment) -> set[int]:
+    defaults = [step.defaults.get("seed") for step in experiment.steps]
+    return {seed for seed in defaults if type(seed) is int and seed >= 0}
