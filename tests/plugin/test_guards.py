@@ -149,7 +149,7 @@ def test_value_without_identity_is_refused_with_a_remedy(project):
     project.commit({"exp_fit.py": FIT % "(i for i in range(3))"})
     result = project.run(*LOW)
     assert result.ret == 1
-    result.stdout.fnmatch_lines(["noise=low: . is a generator*Put a list*"])
+    result.stdout.fnmatch_lines(["noise=low is a generator*Put a list*"])
     assert project.folders() == []
 
 
@@ -224,7 +224,7 @@ def test_draft_runs_outside_any_repository(project):
     project.write("exp_fit.py", FIT % 0.1)
     shutil.rmtree(project.path / ".git")
     assert project.run(*LOW, "--exp-draft").ret == 0
-    assert "not a git repository" in manifest(project.only("drafts/*/*"))["code_problem"]
+    assert "is not in a git repository" in manifest(project.only("drafts/*/*"))["code_problem"]
 
 
 def test_two_sessions_at_once_agree_on_one_lock(project):
