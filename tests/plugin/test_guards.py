@@ -60,8 +60,8 @@ def test_clean_ignore_lists_what_does_not_matter(project):
     ("prepare", "sentence"),
     [
         (
-            lambda p: subprocess.run(["rm", "-rf", p.path / ".git"], check=True),
-            "not a git repository",
+            lambda p: shutil.rmtree(p.path / ".git"),
+            "is not in a git repository",
         ),
         (lambda p: None, "has no commits yet"),
     ],

@@ -213,9 +213,7 @@ def test_trials_folder_option_is_relative_to_the_working_directory(project):
 
 def test_working_directory_is_the_trials_own_and_its_files_are_artifacts(project):
     project.commit(
-        {
-            "exp_one.py": "def exp_one(): return {'main': open('mine.txt', 'w').write('x')}\n"
-        }
+        {"exp_one.py": "def exp_one(): return {'main': open('mine.txt', 'w').write('x')}\n"}
     )
     assert project.run("--exp", "one").ret == 0
     assert "files/mine.txt" in manifest(project.only())["artifacts"]
