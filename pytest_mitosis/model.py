@@ -207,6 +207,12 @@ class Outcome:
         What :mod:`pytest_mitosis.run.environment` collected in the trial's process.
     unproven : dict
         ``step.parameter`` to what the trial's process found in place of the parent's value.
+    code : dict
+        The code identity of :mod:`pytest_mitosis.identity.code`.
+    files : tuple of dict
+        The project files the trial's process imported, with their git blob ids.
+    tainted : tuple of str
+        Imported files that are not what the recorded commit holds.
     notes : tuple of str
         Sentences worth a warning: a mutated parameter, pickled parts of a result.
     duration_s, cpu_s : float
@@ -222,6 +228,8 @@ class Outcome:
     metrics: dict[str, float | int | bool | str] = field(default_factory=dict)
     environment: dict[str, Any] = field(default_factory=dict)
     code: dict[str, Any] = field(default_factory=dict)
+    files: tuple[dict[str, Any], ...] = ()
+    tainted: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     failure: Failure | None = None
     unproven: dict[str, Any] = field(default_factory=dict)

@@ -6,13 +6,16 @@ in another process; here it is prepared, waited for, recorded and judged.
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
 
 from pytest_mitosis.identity import Description, compare, render_changes
-from pytest_mitosis.identity.repository import require_clean
+from pytest_mitosis.identity.imported import ImportedFile
+from pytest_mitosis.identity.repository import require_clean, snapshot
+from pytest_mitosis.identity.verdicts import verdicts
 from pytest_mitosis.model import (
     Binding,
     Failure,
@@ -54,6 +57,7 @@ class Runner:
     session: ExperimentSession
     describer: Describer = field(default_factory=Describer)
     refusal: Refusal | None = None
+    started: float = field(default_factory=time.time)
 
     def require_clean_tree(self) -> None:
         """Fail the session's first item, and stop, unless all code is committed."""
@@ -139,10 +143,10 @@ class Runner:
         claimed = self.claim(item)
         with store_errors(store):
             job = self._job(item, planned.loaded, spec)
-            begin_trial(job, claimed.folder, self._provenance())
+            begin_trial(job, claimed.folder, self._provenance(claimed.id))
             facts = [("code", self.session.describe_code())]
             notes = [note for held in item.stash.get(HELD, []) for note in held.notes]
-            trial, outcome = run_trial(job, claimed.folder, store, facts, notes)
+            trial, outcome = run_trial(job, claimed.folder, store, facts, notes, self._judge)
         for held in item.stash.get(HELD, []):
             label = f"{held.lock.name.step}.{held.lock.name.parameter}"
             if label in outcome.unproven:
@@ -168,7 +172,31 @@ class Runner:
             release(claimed)
             raise
 
-    def _provenance(self) -> dict[str, Any]:
+    def _judge(self, outcome: Outcome) -> tuple[str, ...]:
+        """Imported files that are not what the recorded commit holds; drafts vouch for none."""
+        if self.session.draft or self.session.code.problem:
+            return ()
+        files = [ImportedFile.from_json(one) for one in outcome.files]
+        found = verdicts(files, self.session.code.states, since=self.started)
+        return tuple(str(one) for one in found)
+
+    def _keep_code(self, trial: str) -> dict[str, str]:
+        """A draft's code, as a commit of its own beside the branches."""
+        if not self.session.draft or not self.session.project.is_repository:
+            return {}
+        project = self.session.project
+        try:
+            commit = snapshot(
+                project.root,
+                trial,
+                f"code of the draft {trial}",
+                exclude=[project.trials_folder, project.locks_folder],
+            )
+        except TreeError as error:
+            return {"code_problem": str(error)}
+        return {"snapshot": commit}
+
+    def _provenance(self, trial: str) -> dict[str, Any]:
         from pytest_mitosis import __version__
 
         code = self.session.code
@@ -177,6 +205,7 @@ class Runner:
             "commit": code.commit,
             "repositories": [state.to_json() for state in code.states],
             "code_problem": code.problem,
+            **self._keep_code(trial),
         }
         self.session.config.hook.pytest_mitosis_provenance(
             config=self.session.config, record=record

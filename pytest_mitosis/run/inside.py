@@ -14,11 +14,15 @@ import sys
 import traceback
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pytest_mitosis.identity.executed import Recorder
 
 REPLY = ".reply.json"
 OUTPUT = "output.txt"
 RESULTS = "results"
+_recorders: list[Recorder] = []  # one trial runs in a process, between begin and finish
 
 
 def call(function: str, folder: str, arguments: dict[str, Any], namespace: dict[str, Any]) -> None:
@@ -57,6 +61,10 @@ def begin(
         logging.getLogger(noisy).setLevel(logging.WARNING)
     _echo_to(folder / OUTPUT)
     _end_forks_of(os.getpid(), namespace)
+    from pytest_mitosis.identity.executed import Recorder
+
+    _recorders.append(Recorder())
+    _recorders[-1].start()
     sys.path.extend(path for path in sys_path if path not in sys.path)
     return {}
 
@@ -150,9 +158,24 @@ def explain(folder: Path, namespace: dict[str, Any]) -> dict[str, Any]:
     return {"frames": "".join(lines).rstrip()}
 
 
-def finish(folder: Path, namespace: dict[str, Any]) -> dict[str, Any]:
-    """Processor seconds and peak memory in bytes of this process and its children."""
+def finish(folder: Path, namespace: dict[str, Any], *, root: str) -> dict[str, Any]:
+    """The code this process imported and ran, and what it used."""
+    from pytest_mitosis.identity.code import code_identity
+    from pytest_mitosis.identity.imported import imported_files
+
     logging.shutdown()
+    for recorder in _recorders:
+        recorder.stop()
+    code = code_identity(Path(root), *_recorders[-1:])
+    return {
+        "code": {**code.to_json(), "digest": code.digest},
+        "files": [file.to_json() for file in imported_files()],
+        **_usage(),
+    }
+
+
+def _usage() -> dict[str, Any]:
+    """Processor seconds and peak memory in bytes of this process and its children."""
     try:
         import resource
     except ImportError:  # not on this platform

@@ -54,7 +54,7 @@ class KernelRun:
     notes: list[str] = field(default_factory=list)
     unproven: dict[str, Any] = field(default_factory=dict)
     survey: dict[str, Any] = field(default_factory=dict)
-    usage: dict[str, Any] = field(default_factory=dict)
+    ending: dict[str, Any] = field(default_factory=dict)
     place: int = 0
 
     async def execute(self) -> None:
@@ -83,8 +83,8 @@ class KernelRun:
             await self._cell(len(cells) - 1)
 
     async def finish(self) -> None:
-        """Have the process tell what it used."""
-        self.usage = await self._ask("finish")
+        """Have the process tell which code it ran and what it used."""
+        self.ending = await self._ask("finish", root=self.job.root)
 
     def show(self, failure: Failure) -> None:
         """Put a failure that is no exception of the experiment's below the cell it ended."""
@@ -209,8 +209,10 @@ def run_in_kernel(job: Job, folder: Path, built: TrialNotebook) -> Outcome:
         metrics=run.metrics,
         notes=tuple(run.notes),
         unproven=run.unproven,
-        cpu_s=run.usage.get("cpu_s"),
-        peak_memory=run.usage.get("peak_memory"),
+        cpu_s=run.ending.get("cpu_s"),
+        peak_memory=run.ending.get("peak_memory"),
+        code=run.ending.get("code", {}),
+        files=tuple(run.ending.get("files", ())),
         environment=run.survey.get("environment", {}),
     )
 

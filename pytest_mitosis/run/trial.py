@@ -16,7 +16,7 @@ from pytest_mitosis.store.files import write_json
 from pytest_mitosis.store.folder import JOB, MANIFEST, finish, manifest_of, save_environment
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
     from pathlib import Path
 
     from pytest_mitosis.model import Job, Outcome, Trial
@@ -34,10 +34,12 @@ def run_trial(
     store: Path,
     facts: Iterable[tuple[str, str]] = (),
     notes: Iterable[str] = (),
+    judge: Callable[[Outcome], tuple[str, ...]] = lambda _: (),
 ) -> tuple[Trial, Outcome]:
     """Run ``job``, render its page and write the final manifest with ``notes`` and its own.
 
-    ``facts`` are shown at the top of the notebook.
+    ``facts`` are shown at the top of the notebook; ``judge`` says which of the imported files
+    taint the trial.
 
     Raises
     ------
@@ -45,7 +47,9 @@ def run_trial(
         If the store cannot be written.
     """
     outcome = run_in_kernel(job, folder, build_notebook(job, facts))
-    outcome = replace(outcome, notes=(*notes, *outcome.notes))
+    tainted = judge(outcome)
+    told = [f"tainted: {one}" for one in tainted]
+    outcome = replace(outcome, notes=(*notes, *told, *outcome.notes), tainted=tainted)
     try:
         render_page(folder, f"{job.experiment} {job.trial}")
     except OSError:

@@ -155,6 +155,7 @@ def finish(folder: Path, outcome: Outcome, environment: str) -> Trial:
         "environment": environment,
         "metrics": outcome.metrics,
         "notes": list(outcome.notes),
+        "tainted": list(outcome.tainted),
         **({"code": outcome.code} if outcome.code else {}),
         **({"failure": failure} if failure else {}),
         "artifacts": artifacts(folder),
