@@ -10,6 +10,7 @@ import functools
 import inspect
 import json
 import re
+import sys
 import types
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
@@ -124,8 +125,8 @@ class ExperimentsFile(pytest.Module):
                 assert planned.skipped is not None
                 raise planned.skipped
             if self.path.suffix == ".py":
-                home = inspect.getmodule(planned.loaded.steps[-1].action)
-                vars(module).update(vars(home) if home is not None else {})
+                home = planned.experiment.steps[-1].action.partition(":")[0]
+                vars(module).update(vars(sys.modules[home]))
         for name, planned in self.planned.items():
             setattr(module, name, _function_of(planned))
         return module
@@ -173,9 +174,10 @@ def _function_of(planned: Planned) -> Callable[..., None]:
     signature = inspect.Signature([inspect.Parameter(name, keyword_only) for name in names])
     run.__signature__ = signature  # type: ignore[attr-defined]
     marks = [mark for step in planned.loaded.steps for mark in _marks(step.action)]
-    run.pytestmark = marks  # type: ignore[attr-defined]
     guards = () if planned.is_draft else GUARDS
-    return pytest.mark.usefixtures(*guards, TRIAL)(run)
+    # Set, not applied as decorator: pytest takes a lambda's wrapper for an argument of the mark.
+    run.pytestmark = [*marks, pytest.mark.usefixtures(*guards, TRIAL).mark]  # type: ignore[attr-defined]
+    return run
 
 
 def _marks(action: object) -> list[pytest.Mark]:

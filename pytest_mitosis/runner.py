@@ -190,7 +190,7 @@ class Runner:
                 project.root,
                 trial,
                 f"code of the draft {trial}",
-                exclude=[project.trials_folder, project.locks_folder],
+                exclude=project.own_folders,
             )
         except TreeError as error:
             return {"code_problem": str(error)}

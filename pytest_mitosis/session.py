@@ -91,7 +91,7 @@ class ExperimentSession:
         """The state of the project's repository and of those behind editable installs."""
         from pytest_mitosis.identity.repository import editable_repositories, read_state
 
-        exclude = [self.project.trials_folder, self.project.locks_folder]
+        exclude = self.project.own_folders
         try:
             own = read_state(self.project.root, ignore=self.project.clean_ignore, exclude=exclude)
             others = [

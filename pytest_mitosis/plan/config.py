@@ -45,6 +45,8 @@ class Project:
         Name to ``(callable reference, lookup reference)``.
     experiments : mapping
         Name to step names.
+    configured_folder : Path
+        The table's trials folder, also where the command line names another.
     timeout : float or None
         Seconds a trial may take.
     """
@@ -55,12 +57,18 @@ class Project:
     is_repository: bool
     trials_folder: Path
     locks_folder: Path
+    configured_folder: Path
     steps: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     experiments: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     clean_ignore: tuple[str, ...] = ()
     cwd: str = "trial"
     timeout: float | None = None
     strict_code: bool = False
+
+    @property
+    def own_folders(self) -> tuple[Path, ...]:
+        """Folders this package writes to: what lies there is no change of the code."""
+        return self.trials_folder, self.locks_folder, self.configured_folder
 
 
 def read_project(start: Path, trials_folder: Path | None = None) -> Project:
@@ -80,7 +88,8 @@ def read_project(start: Path, trials_folder: Path | None = None) -> Project:
     root = repository or home
     where = f"{config_file.name if config_file else 'pyproject.toml'} {TABLE}"
     _check_keys(table, where)
-    store = trials_folder or root / _text(table, "trials-folder", "trials", where)
+    configured = root / _text(table, "trials-folder", "trials", where)
+    store = trials_folder or configured
     locks = _text(table, "locks", "", where)
     return Project(
         root=root,
@@ -89,6 +98,7 @@ def read_project(start: Path, trials_folder: Path | None = None) -> Project:
         is_repository=repository is not None,
         trials_folder=store.resolve(),
         locks_folder=(root / locks).resolve() if locks else store.resolve() / "locks",
+        configured_folder=configured.resolve(),
         steps=_steps(table, where),
         experiments=_experiments(table, where),
         clean_ignore=_texts(table.get("clean-ignore", []), f"{where} clean-ignore"),

@@ -259,7 +259,7 @@ def _experiment_files(place: Path, project: Project) -> Iterator[Path]:
             for name in folders
             if name not in PRUNED
             and not name.startswith(".")
-            and here / name != project.trials_folder
+            and here / name not in project.own_folders
             and not (here / name / "pyvenv.cfg").exists()
         )
         yield from (

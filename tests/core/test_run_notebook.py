@@ -48,7 +48,9 @@ def _keep_global_randomness():
 
 def job_of(loaded, folder, variants="", literals=(), seeds=None, fixtures=None) -> Job:
     (spec,) = expand(loaded, parse_request(variants.split(), list(literals), seeds))
-    project = Project(folder, folder, None, False, folder / "trials", folder / "locks")
+    project = Project(
+        folder, folder, None, False, folder / "trials", folder / "locks", folder / "trials"
+    )
     claim = Claim(folder, "k2m9xwq1", 3)
     job = build_job(
         spec, loaded, claim, project, Describer(), fixtures or {}, "pytest", draft=False

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import pytest
+from conftest import manifest
 
 EXPERIMENTS = """
     import pytest
+
+from conftest import manifest
 
     lookup_dict = {
         "noise": {"low": 0.1, "lower": 0.01, "high": 0.5},
@@ -194,6 +197,8 @@ def test_user_fixtures_reach_the_trial(project):
         {
             "conftest.py": """
             import pytest
+
+from conftest import manifest
             from pathlib import Path
 
             @pytest.fixture
@@ -212,6 +217,8 @@ def test_user_fixtures_reach_the_trial(project):
             "exp_fixed.py": """
             import os
             import pytest
+
+from conftest import manifest
 
             @pytest.fixture
             def path(tmp_path):
@@ -255,6 +262,26 @@ def test_fixture_that_cannot_leave_the_process_is_refused_by_name(project):
     )
     assert project.folders() == []
     assert list(project.store.glob("locked/default/[!.]*")) == []
+
+
+def test_any_callable_is_an_experiment(project):
+    project.commit(
+        {
+            "exp_odd.py": """
+            import functools
+            def add(x, y=2): return {"main": x + y}
+            exp_part = functools.partial(add, x=1)
+            exp_short = lambda: {"main": 4}
+            class Call:
+                def __call__(self, z=5): return {"main": z}
+            exp_call = Call()
+            """
+        }
+    )
+    result = project.run("--exp", "part", "--exp", "short", "--exp", "call", "-v")
+    result.assert_outcomes(passed=3)
+    mains = [manifest(folder)["metrics"]["main"] for folder in project.folders()]
+    assert mains == [3, 4, 5]
 
 
 def test_setup_show_and_durations_work(project):
