@@ -14,15 +14,20 @@ from typing import Any
 # pytester forgets what an inner run imported, and neither C extensions nor modules whose package
 # stays imported can be imported twice.
 import git  # noqa: F401
+import hypothesis  # noqa: F401
+import IPython  # noqa: F401
 import matplotlib.pyplot  # noqa: F401
 import nbclient  # noqa: F401
 import nbconvert  # noqa: F401
+import nbformat
 import numpy  # noqa: F401
 import pandas  # noqa: F401
 import pytest
 
+import pytest_mitosis.fixtures
 import pytest_mitosis.reporting
 import pytest_mitosis.runner  # noqa: F401
+from pytest_mitosis.run.html import render_page
 
 pytest_plugins = ["pytester"]
 
@@ -37,9 +42,18 @@ def _fresh_machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     patch.setenv("GIT_CONFIG_NOSYSTEM", "1")
     patch.setenv("MPLCONFIGDIR", str(tmp_path_factory.mktemp("matplotlib")))
     patch.setenv("COLUMNS", "120")
-    patch.delenv("PYTEST_ADDOPTS", raising=False)
+    for name in ("PYTEST_ADDOPTS", "CI", "BUILD_NUMBER"):  # pytest prints more in CI
+        patch.delenv(name, raising=False)
+    _import_what_pages_need(tmp_path_factory.mktemp("page"))
     yield
     patch.undo()
+
+
+def _import_what_pages_need(folder: Path) -> None:
+    """Render one page, so that no inner run imports the lexers and templates anew."""
+    cells = [nbformat.v4.new_markdown_cell("# A"), nbformat.v4.new_code_cell("x = 1")]
+    nbformat.write(nbformat.v4.new_notebook(cells=cells), folder / "notebook.ipynb")
+    render_page(folder, "warm")
 
 
 class Project:

@@ -55,7 +55,7 @@ class KernelRun:
     unproven: dict[str, Any] = field(default_factory=dict)
     survey: dict[str, Any] = field(default_factory=dict)
     ending: dict[str, Any] = field(default_factory=dict)
-    place: int = 0
+    place: int = 1  # the setup cell, if nothing ran
 
     async def execute(self) -> None:
         """Run all cells.

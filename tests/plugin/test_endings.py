@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -266,12 +267,19 @@ def _stop_while_asleep(project, how, *arguments):
         stderr=subprocess.STDOUT,
         text=True,
         start_new_session=True,
+        # What runs the tests in the background may have had Ctrl-C ignored.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )
-    deadline = time.monotonic() + 60
-    while not list(project.store.glob("*/*/*/figures/*.png")) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    os.killpg(session.pid, how)
-    printed = session.communicate(timeout=60)[0]
+    with session:
+        deadline = time.monotonic() + 60
+        while not list(project.store.glob("*/*/*/figures/*.png")) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        os.killpg(session.pid, how)
+        try:
+            printed = session.communicate(timeout=60)[0]
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(session.pid, signal.SIGKILL)
     return session.returncode, printed
 
 
@@ -329,3 +337,24 @@ def _processes_in(folder):
             if place.startswith(str(folder)):
                 found.append(process)
     return found
+
+
+def test_process_that_cannot_start_leaves_its_last_words(project, monkeypatch):
+    """A broken environment (a missing system library, say) ends the trial, not the session."""
+    project.write(
+        "broken/sitecustomize.py",
+        """
+        import os, sys
+        if any("ipykernel" in argument for argument in sys.orig_argv):
+            sys.stderr.write("libopenblas.so.0: cannot open shared object file\\n")
+            os._exit(5)
+        """,
+    )
+    project.commit({"exp_one.py": "def exp_one(): return {'main': 1}\n"})
+    monkeypatch.setenv("PYTHONPATH", str(project.path / "broken"))
+    result = project.run("--exp", "one")
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(
+        ["ProcessExit: the trial's process ended itself with exit code 5", "libopenblas.so.0: *"]
+    )
+    assert manifest(project.only())["status"] == "crashed"
