@@ -8,8 +8,6 @@ from conftest import manifest
 EXPERIMENTS = """
     import pytest
 
-from conftest import manifest
-
     lookup_dict = {
         "noise": {"low": 0.1, "lower": 0.01, "high": 0.5},
         "solver": {"tv": "total variation", "stlsq": "thresholded least squares"},
@@ -197,8 +195,6 @@ def test_user_fixtures_reach_the_trial(project):
         {
             "conftest.py": """
             import pytest
-
-from conftest import manifest
             from pathlib import Path
 
             @pytest.fixture
@@ -217,8 +213,6 @@ from conftest import manifest
             "exp_fixed.py": """
             import os
             import pytest
-
-from conftest import manifest
 
             @pytest.fixture
             def path(tmp_path):
