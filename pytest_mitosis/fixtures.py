@@ -12,6 +12,7 @@ import pytest
 from pytest_mitosis.session import session_of
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from pytest_mitosis.model import TrialSpec
@@ -35,13 +36,17 @@ def clean_tree(pytestconfig: pytest.Config) -> None:
 
 
 @pytest.fixture
-def variant_lock(request: pytest.FixtureRequest) -> None:
+def variant_lock(request: pytest.FixtureRequest) -> Iterator[None]:
     """Lock each variant name of the trial to its value, or refuse if it had another one.
 
     The first trial with a name creates the lock; of two sessions that lock one name at the same
-    time one wins, and the other one compares. Drafts do not ask for it.
+    time one wins, and the other one compares. A lock stays only if the trial's own process found
+    the same value under the name. Drafts do not ask for it.
     """
-    session_of(request.config).runner.lock_variants(request.node)
+    runner = session_of(request.config).runner
+    runner.lock_variants(request.node)
+    yield
+    runner.settle_locks(request.node)
 
 
 @pytest.fixture
@@ -52,6 +57,8 @@ def trial(request: pytest.FixtureRequest) -> TrialSpec:
 
 
 @pytest.fixture
-def trial_dir(request: pytest.FixtureRequest) -> Path:
+def trial_dir(request: pytest.FixtureRequest) -> Iterator[Path]:
     """The folder of the trial, claimed for it before it starts."""
-    return session_of(request.config).runner.claim(request.node).folder
+    runner = session_of(request.config).runner
+    yield runner.claim(request.node).folder
+    runner.release_unused(request.node)

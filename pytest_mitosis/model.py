@@ -205,6 +205,8 @@ class Outcome:
         Flat names to numbers or short texts, ``main`` first.
     environment : dict
         What :mod:`pytest_mitosis.run.environment` collected in the trial's process.
+    proven : bool
+        Whether the trial's process found the parent's value under every name.
     unproven : dict
         ``step.parameter`` to what the trial's process found in place of the parent's value.
     code : dict
@@ -232,6 +234,7 @@ class Outcome:
     tainted: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     failure: Failure | None = None
+    proven: bool = False
     unproven: dict[str, Any] = field(default_factory=dict)
 
 

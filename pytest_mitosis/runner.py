@@ -12,7 +12,13 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
 
-from pytest_mitosis.identity import Description, compare, render_changes
+from pytest_mitosis.identity import (
+    Description,
+    Undescribable,
+    compare,
+    describe,
+    render_changes,
+)
 from pytest_mitosis.identity.imported import ImportedFile
 from pytest_mitosis.identity.repository import require_clean, snapshot
 from pytest_mitosis.identity.verdicts import verdicts
@@ -31,11 +37,12 @@ from pytest_mitosis.model import (
     TrialSpec,
 )
 from pytest_mitosis.plan.ids import format_part, join_parts
+from pytest_mitosis.plan.variants import plain_text
 from pytest_mitosis.run.jobs import Describer, build_job
 from pytest_mitosis.run.kernel import NOT_REPRODUCIBLE
 from pytest_mitosis.run.trial import begin_trial, run_trial
 from pytest_mitosis.store.files import store_errors
-from pytest_mitosis.store.folder import Claim, claim, release
+from pytest_mitosis.store.folder import MANIFEST, Claim, claim, release
 from pytest_mitosis.store.locks import Held, Name, take_lock, withdraw
 from pytest_mitosis.store.rows import against_last
 from pytest_mitosis.table import Refusal, Row, row_of
@@ -48,6 +55,7 @@ CLAIM = pytest.StashKey[Claim]()
 HELD = pytest.StashKey[list[Held]]()
 ROW = pytest.StashKey[Row]()
 REFUSAL = pytest.StashKey[Refusal]()
+PROVEN = pytest.StashKey[bool]()
 
 
 @dataclass
@@ -72,17 +80,31 @@ class Runner:
             fail(problem)
 
     def lock_variants(self, item: pytest.Function) -> None:
-        """Lock every variant name of the item's trial, or fail it."""
+        """Lock every variant name of the item's trial, or fail it and lock none."""
         held = item.stash.setdefault(HELD, [])
         problem: MitosisError | None = None
         try:
-            for binding in _spec(item).bindings:
-                if binding.kind is Kind.VARIANT and binding.tracked:
-                    held.append(self._lock(binding))
+            for binding in _tracked_variants(item):
+                held.append(self._lock(binding))
         except MitosisError as error:
             problem = error
         if problem is not None:
+            self.settle_locks(item)
             self._refuse(item, problem)
+
+    def settle_locks(self, item: pytest.Function) -> None:
+        """Keep the item's locks if its trial proved them, else withdraw those it created.
+
+        A name is locked for good only once another process found the same value under it. Where
+        another session withdrew a lock this trial relied on, it is taken again.
+        """
+        proven = item.stash.get(PROVEN, False)
+        taken = item.stash.get(HELD, None) or []
+        for binding, held in zip(_tracked_variants(item), taken, strict=False):
+            if not proven:
+                withdraw(held)
+            elif not held.lock.file.exists():
+                self._lock(binding)
 
     def _lock(self, binding: Binding) -> Held:
         project = self.session.project
@@ -106,6 +128,12 @@ class Runner:
                     store, spec.experiment.name, _key(item, spec), draft=self.session.draft
                 )
         return item.stash[CLAIM]
+
+    def release_unused(self, item: pytest.Function) -> None:
+        """Give back the item's folder if its trial never began."""
+        claimed = item.stash.get(CLAIM, None)
+        if claimed is not None and not (claimed.folder / MANIFEST).exists():
+            release(claimed)
 
     def run(self, item: pytest.Function, planned: Planned, spec: TrialSpec) -> None:
         """Run the item's trial in a process of its own, record it, and fail the item if it did.
@@ -147,10 +175,7 @@ class Runner:
             facts = [("code", self.session.describe_code())]
             notes = [note for held in item.stash.get(HELD, []) for note in held.notes]
             trial, outcome = run_trial(job, claimed.folder, store, facts, notes, self._judge)
-        for held in item.stash.get(HELD, []):
-            label = f"{held.lock.name.step}.{held.lock.name.parameter}"
-            if label in outcome.unproven:
-                withdraw(held)
+        item.stash[PROVEN] = outcome.proven
         if outcome.failure is not None and outcome.failure.type == NOT_REPRODUCIBLE:
             outcome = replace(outcome, failure=self._unproven(spec, outcome))
         return trial, outcome
@@ -169,7 +194,7 @@ class Runner:
                 draft=self.session.draft,
             )
         except MitosisError:
-            release(claimed)
+            self.release_unused(item)
             raise
 
     def _judge(self, outcome: Outcome) -> tuple[str, ...]:
@@ -242,6 +267,19 @@ class Runner:
         fail(str(error))
 
 
+def _tracked_variants(item: pytest.Function) -> list[Binding]:
+    bindings = _spec(item).bindings
+    return [one for one in bindings if one.kind is Kind.VARIANT and one.tracked]
+
+
+def _digest(value: object) -> str:
+    """A short name for a value without one."""
+    try:
+        return describe(value).digest[:12]
+    except Undescribable:
+        return type(value).__name__
+
+
 def _spec(item: pytest.Function) -> TrialSpec:
     spec = item.callspec.params["trial"]
     assert isinstance(spec, TrialSpec)
@@ -257,7 +295,7 @@ def fail(text: str) -> NoReturn:
 def _key(item: pytest.Function, spec: TrialSpec) -> str:
     """The spec's key, with the values of the user's own ``parametrize``."""
     extra = [
-        format_part(name, value if isinstance(value, str) else ascii(value))
+        format_part(name, value if isinstance(value, str) else plain_text(value) or _digest(value))
         for name, value in sorted(item.callspec.params.items())
         if name != "trial"
     ]

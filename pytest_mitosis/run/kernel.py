@@ -52,6 +52,7 @@ class KernelRun:
     metrics: dict[str, Any] = field(default_factory=dict)
     has_metrics: bool = False
     notes: list[str] = field(default_factory=list)
+    proven: bool = False
     unproven: dict[str, Any] = field(default_factory=dict)
     survey: dict[str, Any] = field(default_factory=dict)
     ending: dict[str, Any] = field(default_factory=dict)
@@ -72,6 +73,7 @@ class KernelRun:
         self.survey = await self._ask("survey")
         for index in range(len(self.job.steps)):
             await self._prove(index)
+        self.proven = True
         has_data = True
         for index in range(len(self.job.steps)):
             has_data = await self._step(index, has_data=has_data)
@@ -208,6 +210,7 @@ def run_in_kernel(job: Job, folder: Path, built: TrialNotebook) -> Outcome:
         outcome,
         metrics=run.metrics,
         notes=tuple(run.notes),
+        proven=run.proven,
         unproven=run.unproven,
         cpu_s=run.ending.get("cpu_s"),
         peak_memory=run.ending.get("peak_memory"),

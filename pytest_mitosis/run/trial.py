@@ -5,21 +5,30 @@ Runs in the process that started the trial.
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from pytest_mitosis.model import Failure, Outcome, Status
 from pytest_mitosis.run.environment import Environment, requirements_text
 from pytest_mitosis.run.html import render_page
 from pytest_mitosis.run.kernel import run_in_kernel
 from pytest_mitosis.run.notebook import build_notebook
 from pytest_mitosis.store.files import write_json
-from pytest_mitosis.store.folder import JOB, MANIFEST, finish, manifest_of, save_environment
+from pytest_mitosis.store.folder import (
+    JOB,
+    MANIFEST,
+    finish,
+    manifest_of,
+    now,
+    save_environment,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from pathlib import Path
 
-    from pytest_mitosis.model import Job, Outcome, Trial
+    from pytest_mitosis.model import Job, Trial
 
 
 def begin_trial(job: Job, folder: Path, provenance: dict[str, object]) -> None:
@@ -46,7 +55,14 @@ def run_trial(
     OSError
         If the store cannot be written.
     """
-    outcome = run_in_kernel(job, folder, build_notebook(job, facts))
+    started = now()
+    try:
+        outcome = run_in_kernel(job, folder, build_notebook(job, facts))
+    except OSError as error:
+        failure = Failure("OSError", f"the trial's files could not be written: {error}")
+        with contextlib.suppress(OSError):  # the disk may be too full even for that
+            finish(folder, Outcome(Status.CRASHED, started, now(), 0.0, failure=failure), "")
+        raise
     tainted = judge(outcome)
     told = [f"tainted: {one}" for one in tainted]
     outcome = replace(outcome, notes=(*notes, *told, *outcome.notes), tainted=tainted)

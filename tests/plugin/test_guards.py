@@ -269,3 +269,45 @@ def test_sessions_at_once_get_iterations_of_their_own(project):
     ]
     assert [session.wait() for session in sessions] == [0] * 4
     assert sorted(manifest(folder)["iteration"] for folder in project.folders()) == [1, 2, 3, 4]
+
+
+def test_refused_trial_burns_no_name(project):
+    """One name is locked to another value, so the other, new one is not locked by the way."""
+    grid = """
+        lookup_dict = {"noise": {"low": 0.1, "new": 0.3}, "solver": {"tv": %s}}
+        def exp_fit(noise, solver): return {"main": noise}
+    """
+    arguments = ("--exp", "fit", "--variant", "solver=tv", "--variant")
+    project.commit({"exp_fit.py": grid % 1})
+    assert project.run(*arguments, "noise=low").ret == 0
+    project.commit({"exp_fit.py": grid % 2})
+    assert project.run(*arguments, "noise=new").ret == 11
+    locked = {path.stem for path in project.store.glob("locks/*/*/*.json")}
+    assert locked == {"low", "tv"}
+
+
+def test_name_is_not_locked_by_a_trial_that_never_began(project):
+    project.commit(
+        {
+            "exp_fit.py": """
+            import pytest
+            lookup_dict = {"noise": {"low": 0.1}}
+
+            @pytest.fixture
+            def camera(trial_dir):
+                raise RuntimeError("no camera")
+
+            def exp_fit(noise, camera): return {"main": noise}
+            """
+        }
+    )
+    result = project.run(*LOW)
+    result.assert_outcomes(errors=1)
+    assert list(project.store.glob("locks/*/*/*.json")) == []
+    assert list(project.store.glob("fit/*/[!.]*")) == []
+
+
+def test_crash_of_the_experiment_itself_keeps_the_lock(project):
+    project.commit({"exp_fit.py": FIT.replace('return {"main": 1.0}', "raise ValueError") % 0.1})
+    assert project.run(*LOW).ret == 1
+    assert [path.stem for path in project.store.glob("locks/*/*/*.json")] == ["low"]

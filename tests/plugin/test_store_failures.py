@@ -44,4 +44,4 @@ def test_full_disk_is_told_and_nothing_is_done(project, small_disk):
     assert "No space left on device" in result.outlines[-1]
     assert "INTERNALERROR" not in result.stdout.str()
     statuses = [manifest(file.parent)["status"] for file in store.glob("big/*/*/trial.json")]
-    assert "done" not in statuses
+    assert statuses == ["crashed"]
