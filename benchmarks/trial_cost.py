@@ -86,7 +86,6 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--only-mitosis", action="store_true", help="time the other tool alone")
     parser.add_argument("--rounds", type=int, default=10, help="runs of each")
     parser.add_argument("--trials", type=int, default=11, help="trials in ours' longer run")
-    parser.add_argument("--launcher", help="passed to ours as --exp-launcher")
     options = parser.parse_args()
     if options.trials < 2:
         parser.error("--trials must be 2 or more: further trials are what is measured")
@@ -120,11 +119,9 @@ def ours(options: argparse.Namespace, project: Path, trials: int) -> Command:
     """Build a run of so many trials, all of which have to be done and none reused."""
     store = project / f"trials-{trials}"
     argv = [options.python, "-m", "pytest", "-p", "mitosis", "--exp", "step"]
-    argv += ["--exp-reuse", "never", "--trials-folder", str(store)]
+    argv += ["--trials-folder", str(store)]
     for x in range(1, trials + 1):
         argv += ["--eval-param", f"x={x}"]
-    if options.launcher:
-        argv += ["--exp-launcher", options.launcher]
     return build(project, store, argv, reports=trials)
 
 
