@@ -371,27 +371,6 @@ def test_recorder_gives_way_to_other_tools():
     assert "other tools use all of sys.monitoring" in recorder.gaps
 
 
-@pytest.mark.skipif(not RECORDS_CALLS, reason="needs sys.monitoring")
-def test_recording_costs_nothing_after_the_first_call():
-    from pytest_mitosis.identity.executed import Recorder
-
-    def work(x: float) -> float:
-        return x * 0.5
-
-    def seconds() -> float:
-        start = time.perf_counter()
-        for _ in range(100_000):
-            work(1.5)
-        return time.perf_counter() - start
-
-    recorder = Recorder()
-    plain = min(seconds() for _ in range(5))
-    recorder.start()
-    recorded = min(seconds() for _ in range(5))
-    recorder.stop()
-    assert recorded < plain * 1.5
-
-
 def test_files_of_links_and_editable_installs_belong_to_the_project(tmp_path):
     root = make_project(tmp_path / "project")
     library = tmp_path / "library"
@@ -486,27 +465,6 @@ def test_installed_copies_are_told_by_more_than_their_version(tmp_path, monkeypa
     commit = {"url": "https://x/y", "vcs_info": {"vcs": "git", "commit_id": "3f2a91c0" * 5}}
     assert versions(commit, "a,1") == "0.1 at 3f2a91c03f2a"
     assert versions({"url": "https://x/y.whl", "archive_info": {}}, "a,1") == "0.1"
-
-
-# ---- cost -------------------------------------------------------------------------------------
-
-
-def test_checking_a_recorded_identity_takes_about_a_millisecond(baseline, tmp_path):
-    root = make_project(tmp_path / "project")
-    recorded = identity(baseline)
-    first = recorded.modules[0]
-    for number in range(40):
-        (root / f"m{number}.py").write_text(FIT)
-    more = [ModuleCode("m", f"m{n}.py", ".", "", first.sha256) for n in range(40)]
-    many = CodeIdentity((*recorded.modules, *more), recorded.distributions)
-    assert first.place == "exps/fit.py"
-    assert compare_code(many, root) == []
-    times = []
-    for _ in range(10):
-        start = time.perf_counter()
-        compare_code(many, root)
-        times.append(time.perf_counter() - start)
-    assert min(times) < 0.002
 
 
 # ---- syntax -----------------------------------------------------------------------------------
