@@ -9,10 +9,13 @@ from __future__ import annotations
 import importlib.metadata
 import sys
 import time
-from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from pytest_mitosis.identity.executed import Recorder
 from pytest_mitosis.run.environment import collect_environment
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 REPEATS = 10
 CALLS = 100_000
