@@ -209,6 +209,8 @@ class Outcome:
         Whether the trial's process found the parent's value under every name.
     unproven : dict
         ``step.parameter`` to what the trial's process found in place of the parent's value.
+    scheduler : dict
+        Ids a scheduler such as Slurm gave the trial's process.
     code : dict
         The code identity of :mod:`pytest_mitosis.identity.code`.
     files : tuple of dict
@@ -229,6 +231,7 @@ class Outcome:
     peak_memory: int | None = None
     metrics: dict[str, float | int | bool | str] = field(default_factory=dict)
     environment: dict[str, Any] = field(default_factory=dict)
+    scheduler: dict[str, str] = field(default_factory=dict)
     code: dict[str, Any] = field(default_factory=dict)
     files: tuple[dict[str, Any], ...] = ()
     tainted: tuple[str, ...] = ()

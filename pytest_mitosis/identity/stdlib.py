@@ -90,11 +90,6 @@ def read_random(walk: Walk, value: random.Random, path: str) -> None:
     walk.visit((version, state, gauss), attribute(path, "state"))
 
 
-def read_by_text(walk: Walk, value: Any, path: str) -> None:
-    """Write a type whose text says it all."""
-    walk.leaf(path, f"{type(value).__name__} {str(value)!a}")
-
-
 def read_forward(walk: Walk, value: Any, path: str) -> None:
     """Write a type given as text."""
     walk.leaf(path, f"type named {value.__forward_arg__!a}")

@@ -60,19 +60,24 @@ def load_trials(
     PlanError
         If no trial has that experiment, or a parameter of that name.
     """
-    import pandas as pd
-
     found = iterate_trials(_store(trials_folder), drafts=drafts)
-    every = list(found)
-    trials = [t for t in every if experiment in (None, t.manifest["experiment"])]
-    if every and not trials:
-        names = sorted({str(trial.manifest["experiment"]) for trial in every})
-        raise PlanError(f"no trials of {experiment!r}; {say_what_exists(str(experiment), names)}")
-    if latest:
-        trials = _latest(trials)
-    rows = [flat_row(trial) for trial in trials]
+    rows = [flat_row(trial) for trial in _selected(list(found), experiment, latest=latest)]
     for name, wanted in parameters.items():
         rows = _filtered(rows, name, wanted)
+    return _frame_of(rows)
+
+
+def _selected(trials: list[Trial], experiment: str | None, *, latest: bool) -> list[Trial]:
+    chosen = [t for t in trials if experiment in (None, t.manifest["experiment"])]
+    if trials and not chosen:
+        names = sorted({str(trial.manifest["experiment"]) for trial in trials})
+        raise PlanError(f"no trials of {experiment!r}; {say_what_exists(str(experiment), names)}")
+    return _latest(chosen) if latest else chosen
+
+
+def _frame_of(rows: list[dict[str, Any]]) -> pd.DataFrame:
+    import pandas as pd
+
     frame = pd.DataFrame(rows, columns=column_order(rows)).set_index("id")
     if "seed" in frame:
         frame["seed"] = frame["seed"].astype("Int64")

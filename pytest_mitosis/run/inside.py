@@ -112,10 +112,13 @@ def _end_forks_of(pid: int, namespace: dict[str, Any]) -> None:
 
 def survey(folder: Path, namespace: dict[str, Any]) -> dict[str, Any]:
     """The environment as it is once the experiment's modules are imported."""
-    from pytest_mitosis.run.environment import collect_environment
+    from pytest_mitosis.run.environment import collect_environment, scheduler_variables
 
     environment = collect_environment()
-    return {"environment": {**environment.to_json(), "digest": environment.short_digest}}
+    return {
+        "environment": {**environment.to_json(), "digest": environment.short_digest},
+        "scheduler": scheduler_variables(),
+    }
 
 
 def keep(

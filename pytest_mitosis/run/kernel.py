@@ -217,6 +217,7 @@ def run_in_kernel(job: Job, folder: Path, built: TrialNotebook) -> Outcome:
         code=run.ending.get("code", {}),
         files=tuple(run.ending.get("files", ())),
         environment=run.survey.get("environment", {}),
+        scheduler=run.survey.get("scheduler", {}),
     )
 
 

@@ -156,6 +156,7 @@ def finish(folder: Path, outcome: Outcome, environment: str) -> Trial:
         "metrics": outcome.metrics,
         "notes": list(outcome.notes),
         "tainted": list(outcome.tainted),
+        **({"scheduler": outcome.scheduler} if outcome.scheduler else {}),
         **({"code": outcome.code} if outcome.code else {}),
         **({"failure": failure} if failure else {}),
         "artifacts": artifacts(folder),

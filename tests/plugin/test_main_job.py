@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import hashlib
 import json
+import os
 import re
 import shlex
 import subprocess
@@ -281,3 +282,14 @@ def test_log_has_debug_in_drafts_and_each_line_once(recorded, tmp_path):
     log = (recorded.folder / "log.txt").read_text()
     assert log.count("noise of 0.1") == 1
     assert "seen in drafts only" not in log
+
+
+def test_ids_of_a_scheduler_are_recorded_beside_the_environment(recorded, tmp_path):
+    """They differ from trial to trial, so they are no part of the environment they share."""
+    project = recorded.project.copy_to(tmp_path)
+    done = project.run_apart(*CHOICE, env={**os.environ, "SLURM_JOB_ID": "4711"})
+    assert done.returncode == 0, done.stdout
+    first, second = (manifest(folder) for folder in project.folders())
+    assert "scheduler" not in first
+    assert second["scheduler"]["SLURM_JOB_ID"] == "4711"
+    assert first["environment"] == second["environment"]
