@@ -58,8 +58,8 @@ def run_trial(
     started = now()
     try:
         outcome = run_in_kernel(job, folder, build_notebook(job, facts))
-    except OSError as error:
-        failure = Failure("OSError", f"the trial's files could not be written: {error}")
+    except Exception as error:
+        failure = Failure(type(error).__name__, f"the trial could not be recorded: {error}")
         with contextlib.suppress(OSError):  # the disk may be too full even for that
             finish(folder, Outcome(Status.CRASHED, started, now(), 0.0, failure=failure), "")
         raise

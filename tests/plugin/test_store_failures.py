@@ -45,3 +45,17 @@ def test_full_disk_is_told_and_nothing_is_done(project, small_disk):
     assert "INTERNALERROR" not in result.stdout.str()
     statuses = [manifest(file.parent)["status"] for file in store.glob("big/*/*/trial.json")]
     assert statuses == ["crashed"]
+
+
+def test_fault_while_driving_a_trial_leaves_no_running_one(project, monkeypatch):
+    from pytest_mitosis.run import trial
+
+    def fail(*_):
+        raise ValueError("something nobody thought of")
+
+    monkeypatch.setattr(trial, "run_in_kernel", fail)
+    project.commit({"exp_big.py": EXPERIMENT})
+    assert project.run("--exp", "big").ret == 1
+    record = manifest(project.only())
+    assert record["status"] == "crashed"
+    assert "something nobody thought of" in record["failure"]["message"]
