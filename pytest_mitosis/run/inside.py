@@ -147,18 +147,27 @@ def keep(
 
 
 def explain(folder: Path, namespace: dict[str, Any]) -> dict[str, Any]:
-    """The last exception as Python prints it, without IPython's frames and the notebook's."""
+    """The last exception and its causes as Python prints them, without IPython's frames."""
     error = getattr(sys, "last_value", None)
     if error is None:
         return {"frames": ""}
-    frames = [
-        frame
-        for frame in traceback.extract_tb(error.__traceback__)
-        if "IPython" not in Path(frame.filename).parts and "ipykernel" not in frame.filename
-    ]
     told = traceback.TracebackException.from_exception(error)
-    lines = [*traceback.format_list(frames), *told.format_exception_only()]
-    return {"frames": "".join(lines).rstrip()}
+    _drop_frames_of_ipython(told)
+    return {"frames": "".join(told.format()).rstrip()}
+
+
+def _drop_frames_of_ipython(told: traceback.TracebackException) -> None:
+    """Leave the experiment's own frames, in an exception and in those it came from."""
+    told.stack = traceback.StackSummary.from_list(
+        [
+            frame
+            for frame in told.stack
+            if "IPython" not in Path(frame.filename).parts and "ipykernel" not in frame.filename
+        ]
+    )
+    for before in (told.__cause__, told.__context__):
+        if before is not None:
+            _drop_frames_of_ipython(before)
 
 
 def finish(folder: Path, namespace: dict[str, Any], *, root: str) -> dict[str, Any]:

@@ -108,6 +108,34 @@ def test_traceback_shows_the_experiments_own_frames(project):
     assert "IPython" not in failure["traceback"]
 
 
+def test_traceback_shows_what_an_error_came_from(project):
+    project.commit(
+        {
+            "exp_end.py": """
+            def load():
+                raise FileNotFoundError("oct.h5 is not mounted")
+
+            def exp_end():
+                try:
+                    load()
+                except OSError as error:
+                    raise RuntimeError("no data") from error
+            """
+        }
+    )
+    result = project.run("--exp", "end")
+    result.stdout.fnmatch_lines(
+        [
+            "RuntimeError: no data",
+            "*in load*",
+            "FileNotFoundError: oct.h5 is not mounted",
+            "The above exception was the direct cause of the following exception:",
+            "*in exp_end*",
+        ]
+    )
+    assert "IPython" not in manifest(project.only())["failure"]["traceback"]
+
+
 def test_first_step_keeps_its_result_when_the_second_crashes(project):
     from pytest_mitosis import load_trial_data
 
