@@ -291,7 +291,10 @@ def _nodes_of_argument(index: Index, here: Path, argument: str) -> list[Node]:
     if not file.is_file():
         raise PlanError(f"{path} does not exist; node ids are relative to {here}")
     if not name:
-        return [Node(str(file), one) for one in read_file(file).names]
+        found = read_file(file)
+        if not found.defined:
+            raise PlanError(found.problem or f"{path} defines no experiment exp_*")
+        return [Node(str(file), one) for one in found.defined]
     experiment = index.find_node(file, name)
     ids = (trial.removesuffix("]"),) if bracket else ()
     return [Node(str(experiment.file), experiment.node, ids)]

@@ -54,6 +54,7 @@ def mistakes(project):
         {
             "exps/exp_all.py": EXPERIMENTS,
             "exps/exp_bad.py": "def exp_bad(:\n",
+            "exps/exp_none.py": "from exp_all import exp_fit\n",
             "other/exp_twin.py": "def exp_twin(): pass\n",
             "more/exp_twin.py": "def exp_twin(): pass\n",
             "pyproject.toml": TABLE,
@@ -146,6 +147,8 @@ CASES = {
         "twin names 2 experiments: more/exp_twin.py::exp_twin and other/exp_twin.py::exp_twin; *",
     ),
     "syntax error": (["--exp", "bad"], "*exps/exp_bad.py line 1 does not parse: *"),
+    "file that does not parse": (["exps/exp_bad.py"], "exps/exp_bad.py line 1 does not parse: *"),
+    "file without experiments": (["exps/exp_none.py"], "exps/exp_none.py defines no experiment *"),
     "unknown node": (
         ["exps/exp_all.py::exp_fti"],
         "exps/exp_all.py has no experiment exp_fti; *did you mean exp_fit*?",
