@@ -6,6 +6,7 @@ job holds the expression that finds each again, and the digest it has to have th
 
 from __future__ import annotations
 
+import functools
 import inspect
 import pickle
 import site
@@ -130,6 +131,7 @@ def import_path() -> list[str]:
     )
 
 
+@functools.cache
 def _from_pth_files() -> set[str]:
     """Folders that ``.pth`` files of site-packages add at every start of the interpreter."""
     files = [file for place in site.getsitepackages() for file in Path(place).glob("*.pth")]
