@@ -20,7 +20,14 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from pytest_mitosis.model import SCHEMA, Job, Kind, Outcome, Status, StoreError, Trial
-from pytest_mitosis.store.files import create_json, read_json, write_bytes, write_json
+from pytest_mitosis.store.files import read_json, write_bytes, write_json
+from pytest_mitosis.store.turns import (
+    LOST_AFTER_SECONDS,
+    give_back,
+    is_gone,
+    take_next_turn,
+    take_turn,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,14 +36,13 @@ MANIFEST = "trial.json"
 JOB = "job.json"
 HEARTBEAT = ".heartbeat"
 DRAFTS = "drafts"
-RESERVED = {DRAFTS, "locks", "environments", "_site"}
+STEPS = "steps"
+RESERVED = {DRAFTS, STEPS, "locks", "environments", "_site"}
 HEARTBEAT_SECONDS = 5.0
-LOST_AFTER_SECONDS = 60.0
 
 _ID_LETTERS = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford's: none looks like another
 _IN_FOLDER_NAMES = "".join(c for c in string.printable if c.isprintable() and c not in '/\\:*?"<>|')
 _LONGEST_NAME = 120
-_CLAIMS = ".iterations"
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +83,18 @@ def claim(store: Path, experiment: str, key: str, *, draft: bool) -> Claim:
     folder = spec_folder(store, experiment, key, draft=draft)
     folder.mkdir(parents=True, exist_ok=True)
     trial_id = new_id()
-    iteration = 0 if draft else _next_iteration(folder, trial_id)
+    return _folder_of_turn(folder, trial_id, 0 if draft else take_next_turn(folder, trial_id))
+
+
+def claim_turn(folder: Path, iteration: int) -> Claim | None:
+    """Make the folder of a spec's trial with this very iteration; None if it is another's."""
+    trial_id = new_id()
+    if not take_turn(folder, iteration, trial_id):
+        return None
+    return _folder_of_turn(folder, trial_id, iteration)
+
+
+def _folder_of_turn(folder: Path, trial_id: str, iteration: int) -> Claim:
     own = folder / f"{iteration}-{trial_id}"
     own.mkdir()
     return Claim(own, trial_id, iteration)
@@ -87,18 +104,7 @@ def release(claimed: Claim) -> None:
     """Give back a folder whose trial cannot start, and its iteration."""
     shutil.rmtree(claimed.folder, ignore_errors=True)
     if claimed.iteration:
-        (claimed.folder.parent / _CLAIMS / str(claimed.iteration)).unlink(missing_ok=True)
-
-
-def _next_iteration(folder: Path, trial_id: str) -> int:
-    claims = folder / _CLAIMS
-    claims.mkdir(exist_ok=True)
-    taken = [int(m[1]) for n in os.listdir(folder) if (m := re.match(r"(\d+)-", n))]
-    taken += [int(name) for name in os.listdir(claims) if name.isdecimal()]
-    number = max(taken, default=0) + 1
-    while not create_json(claims / str(number), {"id": trial_id}):
-        number += 1
-    return number
+        give_back(claimed.folder.parent, claimed.iteration)
 
 
 def manifest_of(job: Job, provenance: dict[str, Any]) -> dict[str, Any]:
@@ -269,23 +275,13 @@ def _is_manifest(data: dict[str, Any]) -> bool:
 
 
 def _is_lost(folder: Path, manifest: dict[str, Any]) -> bool:
-    if manifest.get("host") == socket.gethostname() and _is_gone(manifest.get("pid", 0)):
+    if manifest.get("host") == socket.gethostname() and is_gone(manifest.get("pid", 0)):
         return True
     try:
         beat = (folder / HEARTBEAT).stat().st_mtime
     except OSError:
         beat = (folder / MANIFEST).stat().st_mtime
     return datetime.now(UTC).timestamp() - beat > LOST_AFTER_SECONDS
-
-
-def _is_gone(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return True
-    except OSError:
-        return False
-    return False
 
 
 def _folders(parent: Path) -> list[Path]:
