@@ -16,7 +16,7 @@ from pytest_mitosis.identity.containers import CONTAINERS
 from pytest_mitosis.identity.description import Description
 from pytest_mitosis.identity.files import FILES
 from pytest_mitosis.identity.frames import FRAMES
-from pytest_mitosis.identity.functions import FUNCTIONS, check_home, write_class_code
+from pytest_mitosis.identity.functions import FUNCTIONS, check_home, write_class_code, write_source
 from pytest_mitosis.identity.generators import GENERATORS
 from pytest_mitosis.identity.libraries import LIBRARIES
 from pytest_mitosis.identity.neural import NEURAL
@@ -96,6 +96,7 @@ def describe(value: object, *, hooks: Iterable[Hook] = ()) -> Description:
         ) from None
     for (name, text), path in sorted(walk.codes.items(), key=lambda pair: (pair[1], pair[0])):
         walk.leaf(path, f"{name} {text}", "code")
+        write_source(walk, path, walk.nodes[name, text], name)
     for text, path in sorted(walk.versions.items()):
         walk.note(path, text)
     return Description(tuple(walk.leaves), summary_of(walk.leaves))

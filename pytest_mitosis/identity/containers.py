@@ -81,7 +81,7 @@ def key_text(walk: Walk, key: object, path: str) -> str:
         return text if len(text) <= 2 * _KEY_LIMIT else f"tuple {sha256(text.encode())[:23]}"
     side = walk.aside(key, f"{path}[key]")
     for (name, code), inner in side.codes.items():
-        walk.code(f"{path}[key]{inner}", name, code)
+        walk.code(f"{path}[key]{inner}", name, code, side.nodes[name, code])
     text = label(side)
     return text if len(text) <= 2 * _KEY_LIMIT else f"{text[:40]}... {sha256(text.encode())[:23]}"
 

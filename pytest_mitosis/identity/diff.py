@@ -5,6 +5,8 @@ Reads leaves only, so it works on a recorded description whose value is long gon
 
 from __future__ import annotations
 
+import ast
+import difflib
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
@@ -17,13 +19,18 @@ if TYPE_CHECKING:
     from pytest_mitosis.identity.description import Description, Facet, Leaf
 
 MOST_LINES: Final = 20
+MOST_SOURCE_LINES: Final = 16
 WIDTH: Final = 100
+_DIGEST: Final = re.compile(r"(sha256:[0-9a-f]{12})[0-9a-f]{20,}")
 _BLOCKS: Final = re.compile(r"blocks of (\d+), (\d+) elements: (.*)")
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One difference: where, in what respect, from what to what, and whether it is an error."""
+    """One difference: where, in what respect, from what to what, and whether it is an error.
+
+    ``source`` has the lines of a unified diff where a source changed that was recorded.
+    """
 
     path: str
     facet: Facet
@@ -31,6 +38,7 @@ class Change:
     new: str | None
     severity: Literal["error", "note"]
     detail: str = ""
+    source: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,9 +71,9 @@ def _values(old: Description, new: Description) -> Iterator[Change]:
         ):
             severity = "note"
         facet = (now or was or _Place("value", "")).facet
-        detail = _detail(notes[0].get(path, []), notes[1].get(path, []))
+        told = (notes[0].get(path, []), notes[1].get(path, []))
         texts = (was.text if was else None, now.text if now else None)
-        yield Change(path, facet, *texts, severity, detail)
+        yield Change(path, facet, *texts, severity, _detail(*told), _source_diff(*told))
 
 
 def _places(leaves: Sequence[Leaf]) -> dict[str, _Place]:
@@ -89,15 +97,47 @@ def _notes(leaves: Sequence[Leaf]) -> dict[str, list[str]]:
 
 def _codes(old: Description, new: Description) -> Iterator[Change]:
     before, after = _sources(old.leaves), _sources(new.leaves)
+    notes = (_notes(old.leaves), _notes(new.leaves))
     for name in dict.fromkeys([*before, *after]):
         was, now = before.get(name), after.get(name)
         # A name on one side only is a value change already.
         if was and now and was.text != now.text:
-            yield Change(now.path, "code", was.text, now.text, "note")
+            told = (notes[0].get(was.path, []), notes[1].get(now.path, []))
+            lines = _source_diff(*told, name)
+            yield Change(now.path, "code", was.text, now.text, "note", source=lines)
 
 
 def _sources(leaves: Sequence[Leaf]) -> dict[str, Leaf]:
     return {leaf.text.partition(" ")[0]: leaf for leaf in leaves if leaf.facet == "code"}
+
+
+def _source_diff(old: Sequence[str], new: Sequence[str], name: str = "") -> tuple[str, ...]:
+    """Return how a source changed; nothing where it was not recorded, or differs past the cut."""
+    texts = [_source_in(notes, name) for notes in (old, new)]
+    if not all(texts):
+        return ()
+    left, right = (text.splitlines() for text in texts)
+    diff = list(difflib.unified_diff(left, right, n=1, lineterm=""))[3:]
+    lines = ["..." if line.startswith("@@") else line for line in diff]
+    cut = len(lines) - MOST_SOURCE_LINES
+    shown = [_clean(shorten(line, WIDTH)) for line in lines[:MOST_SOURCE_LINES]]
+    return (*shown, *([f"and {cut} more lines"] if cut > 0 else []))
+
+
+def _source_in(notes: Sequence[str], name: str) -> str:
+    front = f"source {name} " if name else "source "
+    for note in notes:
+        if note.startswith((f"{front}'", f'{front}"')):
+            try:
+                return str(ast.literal_eval(note.removeprefix(front)))
+            except (ValueError, SyntaxError):
+                return ""
+    return ""
+
+
+def _clean(line: str) -> str:
+    """Escape what a terminal would take as a command."""
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in line)
 
 
 def _inside(change: Change, changed: Sequence[str]) -> bool:
@@ -162,12 +202,18 @@ def _ranges(old: Sequence[str], new: Sequence[str]) -> str:
     return ", ".join(texts[:6]) + (f" and {len(texts) - 6} more ranges" if len(texts) > 6 else "")
 
 
-def render_changes(changes: Sequence[Change]) -> str:
-    """Return the indented lines of the "Changed" block, errors first, paths aligned."""
+def render_changes(changes: Sequence[Change], *, sources: bool = True) -> str:
+    """Return the indented lines of the "Changed" block, errors first, paths aligned.
+
+    Below a changed source, if it was recorded, stand the lines of it that differ.
+    """
     ordered = sorted(changes, key=lambda change: change.severity != "error")
     shown = ordered[:MOST_LINES]
     width = min(max((len(change.path) for change in shown), default=0), 40)
-    lines = [f"  {change.path:<{width}}  {_line(change)}" for change in shown]
+    lines = []
+    for change in shown:
+        lines.append(f"  {change.path:<{width}}  {_line(change)}")
+        lines += [f"      {line}" for line in change.source if sources]
     if len(ordered) > len(shown):
         lines.append(f"  and {len(ordered) - len(shown)} more")
     return "\n".join(lines)
@@ -178,8 +224,17 @@ def _line(change: Change) -> str:
         return f"source of {(change.new or '').partition(' ')[0]} changed (note)"
     if change.detail and "sha256:" in f"{change.old}{change.new}":
         return change.detail
-    old = "(absent)" if change.old is None else shorten(change.old, WIDTH)
-    new = "(absent)" if change.new is None else shorten(change.new, WIDTH)
+    if change.source and change.old and change.new:
+        kinds = [text.partition(" source sha256:")[0] for text in (change.old, change.new)]
+        if kinds[0] == kinds[1]:
+            return f"source of this {kinds[0]} changed"
+    old = "(absent)" if change.old is None else shorten(_brief(change.old), WIDTH)
+    new = "(absent)" if change.new is None else shorten(_brief(change.new), WIDTH)
     tail = f"; {change.detail}" if change.detail else ""
     hint = " (note: at its default)" if change.severity == "note" else ""
     return f"{old} -> {new}{tail}{hint}"
+
+
+def _brief(text: str) -> str:
+    """Cut digests: people compare their beginnings."""
+    return _DIGEST.sub(r"\1...", text)

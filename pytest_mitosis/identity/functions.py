@@ -19,6 +19,8 @@ from pytest_mitosis.identity.walk import Walk, attribute
 from pytest_mitosis.model import Undescribable
 
 if TYPE_CHECKING:
+    import ast
+
     from pytest_mitosis.identity.walk import Reader
 
 _IMPORT_IT: Final = "Define it in a module that can be imported."
@@ -50,13 +52,21 @@ def read_function(walk: Walk, value: FunctionType, path: str) -> None:
     kind = "lambda" if value.__name__ == "<lambda>" else "local function"
     walk.leaf(path, f"{kind} {source.digest(node)}")
     walk.note(path, f"{qualname} in {module}")
+    write_source(walk, path, node)
     _write_surroundings(walk, value, path)
+
+
+def write_source(walk: Walk, path: str, node: ast.AST, name: str = "") -> None:
+    """Write the text of a source as a note, so that a later change of it can be shown."""
+    text = source.text_of(node)
+    if text:
+        walk.note(path, f"source {name}{' ' if name else ''}{text!a}")
 
 
 def _write_code(walk: Walk, value: FunctionType, name: str, path: str) -> None:
     node = source.function_node(value)
     if node is not None:
-        walk.code(path, name, source.digest(node))
+        walk.code(path, name, source.digest(node), node)
     inner = value.__dict__.get("__wrapped__")
     if isinstance(inner, FunctionType) and inner is not value:
         _write_code(walk, inner, f"{name}.__wrapped__", path)
@@ -171,6 +181,7 @@ def read_class(walk: Walk, value: type, path: str) -> None:
     if node is None:
         walk.refuse(path, f"is the class {qualname!a} without importable name", _IMPORT_IT)
     walk.leaf(path, f"local class {name} {source.digest(node)}")
+    write_source(walk, path, node)
 
 
 def _class_node(value: type) -> Any:
@@ -186,7 +197,7 @@ def write_class_code(walk: Walk, kind: type, path: str) -> None:
         if names.is_project(names.module_of(base)):
             node = _class_node(base)
             if node is not None:
-                walk.code(path, names.name_of(base), source.digest(node))
+                walk.code(path, names.name_of(base), source.digest(node), node)
 
 
 def read_module(walk: Walk, value: ModuleType, path: str) -> None:

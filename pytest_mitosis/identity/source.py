@@ -7,6 +7,7 @@ Python 3.11 to 3.14. Must not know how values are described.
 from __future__ import annotations
 
 import ast
+import copy
 import hashlib
 import linecache
 from functools import lru_cache
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 # Fields that say how a thing was written or that newer Pythons added empty.
 _SILENT: Final = frozenset({"ctx", "kind", "type_comment", "type_ignores", "lineno", "col_offset"})
 _SCOPES: Final = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+MOST_TEXT: Final = 4000
 
 
 class _Index(NamedTuple):
@@ -45,7 +47,7 @@ def _normal_node(node: ast.AST) -> str:
     for name in sorted(node._fields):
         part = getattr(node, name, None)
         if name == "body" and isinstance(node, (*_SCOPES, ast.Module)):
-            part = _without_docstring(part)
+            part = _without_docstring(node.body)
         elif name == "values" and isinstance(node, ast.JoinedStr):
             part = _joined(node.values)
         if name in _SILENT or part is None or part == []:
@@ -54,8 +56,8 @@ def _normal_node(node: ast.AST) -> str:
     return f"{type(node).__name__}({','.join(parts)})"
 
 
-def _without_docstring(body: object) -> object:
-    if isinstance(body, list) and body and isinstance(body[0], ast.Expr):
+def _without_docstring(body: list[ast.stmt]) -> list[ast.stmt]:
+    if body and isinstance(body[0], ast.Expr):
         first = body[0].value
         if isinstance(first, ast.Constant) and isinstance(first.value, str):
             return body[1:] or [ast.Pass()]
@@ -83,6 +85,30 @@ def _joined(values: list[ast.expr]) -> list[ast.expr]:
 def digest(node: ast.AST) -> str:
     """Return the text that stands for a piece of source."""
     return f"source sha256:{hashlib.sha256(normal(node).encode()).hexdigest()}"
+
+
+@lru_cache(maxsize=256)
+def text_of(node: ast.AST) -> str:
+    """Return a piece of source without comments, docstrings and layout, for people to read.
+
+    Cut after 4000 characters; empty for what cannot be written. Pythons may write it differently.
+    """
+    try:
+        written = ast.unparse(_Bare().visit(copy.deepcopy(node)))
+    except (RecursionError, ValueError):
+        return ""
+    return written if len(written) <= MOST_TEXT else f"{written[:MOST_TEXT]}\n..."
+
+
+class _Bare(ast.NodeTransformer):
+    """Takes docstrings out."""
+
+    def generic_visit(self, node: ast.AST) -> ast.AST:
+        """Visit what is inside first."""
+        super().generic_visit(node)
+        if isinstance(node, _SCOPES):
+            node.body = _without_docstring(node.body)
+        return node
 
 
 @lru_cache(maxsize=64)

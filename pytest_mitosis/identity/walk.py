@@ -6,10 +6,13 @@ Knows leaves, paths, cycles and the limit; must not know any particular type.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Final, NoReturn
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from pytest_mitosis.identity.description import Facet, Leaf, digest_of
 from pytest_mitosis.model import Undescribable
+
+if TYPE_CHECKING:
+    import ast
 
 LEAF_LIMIT: Final = 200_000
 
@@ -29,6 +32,7 @@ class Walk:
         self.leaves: list[Leaf] = []
         self.open: dict[int, str] = {}
         self.codes: dict[tuple[str, str], str] = {}
+        self.nodes: dict[tuple[str, str], ast.AST] = {}
         self.versions: dict[str, str] = {}
 
     def visit(self, value: object, path: str) -> None:
@@ -61,11 +65,12 @@ class Walk:
         """Write what helps people and is never compared."""
         self.leaf(path, text, "note")
 
-    def code(self, path: str, name: str, text: str) -> None:
+    def code(self, path: str, name: str, text: str, node: ast.AST) -> None:
         """Remember the source of a named function or class, once, at the first of its paths.
 
         The order of sets is not ours to rely on, so the least path wins, not the first met.
         """
+        self.nodes[name, text] = node
         known = self.codes.get((name, text))
         if known is None or (len(path), path) < (len(known), known):
             self.codes[name, text] = path
@@ -97,7 +102,7 @@ class Walk:
         for leaf in side.leaves:
             self.leaf(path + ("" if leaf.path == "." else leaf.path), leaf.text, leaf.facet)
         for (name, text), inner in side.codes.items():
-            self.code(path + inner, name, text)
+            self.code(path + inner, name, text, side.nodes[name, text])
         for text, inner in side.versions.items():
             self.version(path + inner, text)
 

@@ -72,7 +72,8 @@ def test_lock_refuses_changed_value_and_shows_what_changed(tmp_path):
     assert refused(LockError, take_lock, tmp_path, LOW, describe(Noise(0.2)), COMMIT) == (
         f"noise=low changed since it was locked ({day}, commit 3f2a91c, {user})\n"
         "  .sigma  float 0.1 -> float 0.2\n"
-        f"use a new name, or restore the value; the lock is {held.lock.file}"
+        "use a new name, restore the value, or: "
+        'pytest-mitosis relock fit_eval noise=low --why "..."'
     )
     assert held.lock.file.read_bytes() == before
 
