@@ -16,6 +16,7 @@ MARKERS = (
     "variant(**names): set on every trial with the variants it has, for -m \"variant(noise='low')\""
     " (pytest-mitosis)",
 )
+REUSE = ("same-code", "same-params", "never")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -59,6 +60,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="run outside the rules: dirty tree allowed, nothing locked, kept under drafts",
     )
     group.addoption(
+        "--exp-reuse",
+        choices=REUSE,
+        help="what counts as already done and is not run again: a trial of the same parameters "
+        "and code (same-code, the default), of the same parameters whatever the code "
+        "(same-params), or nothing (never)",
+    )
+    group.addoption(
         "--trials-folder",
         metavar="DIR",
         help="keep trials in DIR instead of the configured folder",
@@ -81,7 +89,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
         wake(config)
         return
-    for option in ("--variant", "--eval-param", "--seeds", "--exp-draft"):
+    for option in ("--variant", "--eval-param", "--seeds", "--exp-draft", "--exp-reuse"):
         if config.getoption(option):
             raise pytest.UsageError(f"{option} is for experiments; name one with --exp NAME")
 

@@ -15,7 +15,7 @@ import pytest
 
 from pytest_mitosis.collection import spec_of
 from pytest_mitosis.model import MitosisError, Status
-from pytest_mitosis.table import Refusal, Row, render, word_of
+from pytest_mitosis.table import REUSED, Refusal, Row, render, word_of
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -87,7 +87,7 @@ class Reporter:
         row = Row.from_text(text)
         word = (word_of(row) or row.refusal).upper()
         if report.passed:
-            return "passed", "d" if row.draft else "D", (word, {"green": True})
+            return "passed", "d" if row.draft else word[0], (word, {"green": True})
         letter = "E" if row.refusal == Refusal.DIRTY else word[0]
         category = "error" if report.when != "call" else "failed"
         return category, "X" if row.status == Status.CRASHED else letter, (word, {"red": True})
@@ -138,7 +138,7 @@ class Reporter:
         if len(rows) == 1:
             told.append(f"notebook {_relative(Path(rows[0].folder, 'notebook.html'))}")
         try:
-            if not all(row.draft for row in rows):
+            if not all(row.draft or row.status == REUSED for row in rows):  # it is as it was
                 with store_errors(store):
                     told.append(f"table {_relative(write_summary(store))}")
         except MitosisError as error:

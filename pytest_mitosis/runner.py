@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
@@ -38,6 +39,7 @@ from pytest_mitosis.model import (
 )
 from pytest_mitosis.plan.ids import format_part, join_parts
 from pytest_mitosis.plan.variants import plain_text
+from pytest_mitosis.precedent import Precedents
 from pytest_mitosis.run.jobs import Describer, build_job
 from pytest_mitosis.run.kernel import NOT_REPRODUCIBLE
 from pytest_mitosis.run.trial import begin_trial, run_trial
@@ -45,7 +47,7 @@ from pytest_mitosis.store.files import store_errors
 from pytest_mitosis.store.folder import MANIFEST, Claim, claim, release
 from pytest_mitosis.store.locks import Held, Name, take_lock, withdraw
 from pytest_mitosis.store.rows import against_last
-from pytest_mitosis.table import Refusal, Row, row_of
+from pytest_mitosis.table import Refusal, Row, reused_row, row_of
 
 if TYPE_CHECKING:
     from pytest_mitosis.plan.references import LoadedExperiment
@@ -66,6 +68,11 @@ class Runner:
     describer: Describer = field(default_factory=Describer)
     refusal: Refusal | None = None
     started: float = field(default_factory=time.time)
+
+    @cached_property
+    def precedents(self) -> Precedents:
+        """Finds what is already done."""
+        return Precedents(self.session, self.describer)
 
     def require_clean_tree(self) -> None:
         """Fail the session's first item, and stop, unless all code is committed."""
@@ -145,13 +152,17 @@ class Runner:
         """
         problem: MitosisError | None = None
         try:
+            earlier = self._reuse(item, spec)
+            if earlier is not None:
+                self._record_row(item, reused_row(earlier, spec))
+                return
             trial, outcome = self._run(item, planned, spec)
         except MitosisError as error:
             problem = error
         if problem is not None:  # outside the handler, or pytest shows both
             self._refuse(item, problem)
-        row = item.stash[ROW] = row_of(trial, spec, against_last(trial))
-        item.user_properties += [(f"mitosis.{key}", str(row.metrics[key])) for key in row.metrics]
+        row = row_of(trial, spec, against_last(trial))
+        self._record_row(item, row)
         self.session.config.hook.pytest_mitosis_trial_finished(
             config=self.session.config, folder=trial.folder, manifest=trial.manifest
         )
@@ -162,6 +173,22 @@ class Runner:
             pytest.exit(f"trial {trial.id} was interrupted; what it left is kept", returncode=2)
         if outcome.failure is not None:
             fail(_explain(trial, outcome.failure))
+
+    def _record_row(self, item: pytest.Function, row: Row) -> None:
+        item.stash[ROW] = row
+        item.user_properties += [(f"mitosis.{key}", str(row.metrics[key])) for key in row.metrics]
+
+    def _reuse(self, item: pytest.Function, spec: TrialSpec) -> Trial | None:
+        """A trial that is already done; without one the item has a folder of its own to run in."""
+        store = self.session.project.trials_folder
+        with store_errors(store):
+            wanted = self.precedents.wanted(spec, _key(item, spec), item.funcargs)
+            found = self.precedents.obtain(wanted, item.stash.get(CLAIM, None))
+        if isinstance(found, Claim):
+            item.stash[CLAIM] = found
+            return None
+        item.stash[PROVEN] = True  # by the trial that ran
+        return found
 
     def _run(
         self, item: pytest.Function, planned: Planned, spec: TrialSpec

@@ -23,6 +23,7 @@ from pytest_mitosis.plan.references import LoadedExperiment, load_experiment
 from pytest_mitosis.plan.selection import Request, parse_request
 from pytest_mitosis.plan.variants import expand, read_id, require_targets
 from pytest_mitosis.plugin import is_experiment_node
+from pytest_mitosis.store.reuse import Reuse
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -83,6 +84,7 @@ class ExperimentSession:
     other_arguments: list[str]
     request: Request
     draft: bool
+    reuse: Reuse
     planned: dict[Path, dict[str, Planned]] = field(default_factory=dict)
     interrupted: list[Row] = field(default_factory=list)
 
@@ -171,11 +173,17 @@ class ExperimentSession:
         commit = f"commit {own.commit[:7]}" if own.commit else "no commit yet"
         return f"{commit} {where}, {f'{dirty} uncommitted' if dirty else 'clean'}"
 
+    def say(self, line: str) -> None:
+        """Tell the user something at once, where a terminal is at hand."""
+        terminal = self.config.pluginmanager.get_plugin("terminalreporter")
+        if terminal is not None:
+            terminal.ensure_newline()
+            terminal.write_line(f"mitosis: {line}")
+
     def rerun_command(self, nodeid: str) -> str:
-        """The command that runs one trial again."""
+        """The command that runs one trial again, also if nothing changed."""
         command = ["pytest", "-p", "mitosis", nodeid]
-        if self.draft:
-            command.append("--exp-draft")
+        command += ["--exp-draft"] if self.draft else ["--exp-reuse", Reuse.NEVER]
         folder = self.config.getoption("trials_folder")
         if folder:
             command += ["--trials-folder", folder]
@@ -245,7 +253,12 @@ def _read_session(config: pytest.Config) -> ExperimentSession:
             "a node id with [brackets] says all parameters: "
             "leave --variant, --eval-param and --seeds out"
         )
-    return ExperimentSession(config, project, nodes, others, request, config.getoption("exp_draft"))
+    draft = config.getoption("exp_draft")
+    given_reuse = config.getoption("exp_reuse")
+    if draft and given_reuse not in (None, Reuse.NEVER):
+        raise PlanError("a draft always runs: leave --exp-draft or --exp-reuse out")
+    reuse = Reuse(given_reuse or Reuse.SAME_CODE)
+    return ExperimentSession(config, project, nodes, others, request, draft, reuse)
 
 
 def _require_one_meaning(experiments: Iterable[Experiment]) -> None:

@@ -6,7 +6,7 @@ Rows travel from xdist's workers to its controller as JSON, on reports; so they 
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Self
 
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 MOST_ROWS = 20
 MOST_METRICS = 4
+REUSED = "reused"
+"""The word for an item whose trial was already done; no status of a trial."""
 
 
 class Refusal(StrEnum):
@@ -76,6 +78,11 @@ def row_of(trial: Trial, spec: TrialSpec, against: str) -> Row:
     )
 
 
+def reused_row(trial: Trial, spec: TrialSpec) -> Row:
+    """The row of an earlier trial that does for this session's."""
+    return replace(row_of(trial, spec, ""), status=REUSED, seconds=0.0, notes=())
+
+
 def _parts(spec: TrialSpec) -> tuple[tuple[str, str], ...]:
     shown = [
         (f"{b.step}.{b.parameter}", b.name)
@@ -105,7 +112,8 @@ def _render_block(experiment: str, rows: Sequence[Row]) -> list[str]:
         label = " ".join(parts.get(name, "").ljust(widths[name]) for name in names)
         values = [format_metric(row.metrics.get(name)) for name in metrics]
         verdict = row.against or word_of(row)
-        body.append([row.trial, label, *values, verdict, format_seconds(row.seconds)])
+        seconds = "" if row.status == REUSED else format_seconds(row.seconds)
+        body.append([row.trial, label, *values, verdict, seconds])
     header = ["trial", experiment, *metrics, "against last", "time"]
     lines = align([header, *body], left=2)
     if len(rows) > len(shown):

@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import platform
 import sys
 from dataclasses import asdict, dataclass, field
 from functools import lru_cache
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from pytest_mitosis.identity.skeleton import ModuleSyntax
 
 SCHEMA = 1
+PYTHON = "python"
 NOT_RECORDED = "calls were not recorded"
 OUTSIDE_FUNCTIONS = "code outside functions changed (imports, constants, classes or signatures)"
 
@@ -123,7 +125,7 @@ def code_identity(root: Path, recorder: Recorder | None = None) -> CodeIdentity:
         if syntax is not None:
             named |= syntax.imports.union(*(syntax.functions[key].imports for key in keys))
     before = recorder.loaded_before if recorder is not None else frozenset()
-    versions = imported_distributions(before, named)
+    versions = {PYTHON: platform.python_version(), **imported_distributions(before, named)}
     return CodeIdentity(tuple(modules), versions, vain_places(top, named), "; ".join(gaps))
 
 
@@ -152,7 +154,10 @@ def compare_code(
 
 
 def installed_versions() -> Mapping[str, str]:
-    """Return the distributions importable in this process; scanned again only after an install."""
+    """Return the distributions importable in this process, and Python's version.
+
+    Scanned again only after an install.
+    """
     stamps = []
     for place in sys.path:
         try:
@@ -165,7 +170,8 @@ def installed_versions() -> Mapping[str, str]:
 @lru_cache(maxsize=4)
 def _versions(stamps: tuple[tuple[str, int], ...]) -> Mapping[str, str]:
     found = installed([place for place, _ in stamps])
-    return {normalized(one.name): one.revision for one in found}
+    versions = {normalized(one.name): one.revision for one in found}
+    return {**versions, PYTHON: platform.python_version()}
 
 
 def _by_file(called: Iterable[CalledFunction]) -> dict[str, set[CalledFunction]]:

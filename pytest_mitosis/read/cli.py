@@ -9,12 +9,14 @@ from typing import Any
 
 import click
 
-from pytest_mitosis.model import MitosisError, StoreError, Trial
+from pytest_mitosis.model import LockError, MitosisError, StoreError, TreeError, Trial
 from pytest_mitosis.plan.config import read_project
+from pytest_mitosis.read.relock import locks, relock
 from pytest_mitosis.store.folder import find_trial, iterate_trials
 from pytest_mitosis.store.rows import flat_row, parameters
 from pytest_mitosis.table import align, format_metric, format_seconds
 
+EXIT_CODES = {TreeError: 10, LockError: 11, StoreError: 13}
 _FOLDER = click.option(
     "--trials-folder", type=click.Path(path_type=Path), help="The store, if not the project's."
 )
@@ -61,13 +63,17 @@ def show(trial: str, *, as_json: bool, trials_folder: Path | None) -> None:
         click.echo(f"{name:<12} {value}")
 
 
+commands.add_command(locks)
+commands.add_command(relock)
+
+
 def main() -> None:
-    """Run the tool; a mistake is one line on standard error and exit code 4 (13 for the store)."""
+    """Run the tool; a mistake is said on standard error, its exit code is that of ``pytest``."""
     try:
         commands()
     except MitosisError as error:
         click.echo(f"ERROR: {error}", err=True)
-        sys.exit(13 if isinstance(error, StoreError) else 4)
+        sys.exit(EXIT_CODES.get(type(error), 4))
 
 
 def _store(trials_folder: Path | None) -> Path:

@@ -177,6 +177,22 @@ def _argument(
     )
 
 
+def argument_identities(
+    spec: TrialSpec, describer: Describer, fixtures: Mapping[str, object]
+) -> list[tuple[Binding, str]]:
+    """The tracked arguments of a spec with the digests that its job would have."""
+    found = []
+    for binding in spec.bindings:
+        if not binding.tracked:
+            continue
+        if binding.kind is Kind.FIXTURE:
+            value = fixtures[binding.parameter]
+            binding = replace(binding, name=plain_text(value), value=value)
+        digest = "" if binding.kind is Kind.RNG else _described(binding, describer)[0]
+        found.append((binding, digest))
+    return found
+
+
 def _described(binding: Binding, describer: Describer) -> tuple[str, str]:
     """Digest and summary; empty for what may stay without an identity (only variants may not)."""
     try:

@@ -30,7 +30,7 @@ from pytest_mitosis.store.turns import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
 MANIFEST = "trial.json"
 JOB = "job.json"
@@ -43,6 +43,7 @@ HEARTBEAT_SECONDS = 5.0
 _ID_LETTERS = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford's: none looks like another
 _IN_FOLDER_NAMES = "".join(c for c in string.printable if c.isprintable() and c not in '/\\:*?"<>|')
 _LONGEST_NAME = 120
+_FOLDER_OF_TURN = re.compile(r"(\d+)-[0-9a-z]{8}$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +174,7 @@ def finish(folder: Path, outcome: Outcome, environment: str) -> Trial:
 
 
 def artifacts(folder: Path) -> dict[str, dict[str, Any]]:
-    """Size and sha256 of every file of a trial, by its path in the folder."""
+    """Size, sha256 and time of every file of a trial, by its path in the folder."""
     found = {}
     for path in sorted(folder.rglob("*")):
         name = path.relative_to(folder).as_posix()
@@ -181,8 +182,36 @@ def artifacts(folder: Path) -> dict[str, dict[str, Any]]:
             continue
         with path.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
-        found[name] = {"bytes": path.stat().st_size, "sha256": digest}
+        stat = path.stat()
+        found[name] = {
+            "bytes": stat.st_size,
+            "sha256": digest,
+            "mtime_ns": stat.st_mtime_ns,
+        }
     return found
+
+
+def damaged(folder: Path, recorded: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """What of a trial's recorded files is gone or other than recorded.
+
+    A file of the same size and time is taken as it was; where the time differs (a copy of the
+    folder, say) its checksum decides.
+    """
+    top = str(folder)
+    return [name for name, one in recorded.items() if not _is_intact(f"{top}/{name}", one)]
+
+
+def _is_intact(file: str, recorded: Mapping[str, Any]) -> bool:
+    try:
+        stat = os.stat(file)  # noqa: PTH116  asked for each file of each recorded trial
+        if stat.st_size != recorded["bytes"]:
+            return False
+        if stat.st_mtime_ns == recorded.get("mtime_ns"):
+            return True
+        with open(file, "rb") as stream:  # noqa: PTH123
+            return bool(hashlib.file_digest(stream, "sha256").hexdigest() == recorded["sha256"])
+    except (OSError, KeyError):
+        return False
 
 
 def save_environment(store: Path, record: dict[str, Any], digest: str, requirements: str) -> None:
@@ -228,9 +257,16 @@ def iterate_folders(store: Path, *, drafts: bool = False) -> Iterator[Path]:
             if top == store and experiment.name in RESERVED:
                 continue
             for spec in _folders(experiment):
-                yield from (
-                    one for one in _folders(spec) if re.match(r"\d+-[0-9a-z]{8}$", one.name)
-                )
+                yield from (one for one in _folders(spec) if _FOLDER_OF_TURN.match(one.name))
+
+
+def folders_by_turn(folder: Path) -> dict[int, Path]:
+    """The folders of one spec's trials by their iteration."""
+    try:
+        names = os.listdir(folder)
+    except FileNotFoundError:
+        return {}
+    return {int(m[1]): folder / name for name in names if (m := _FOLDER_OF_TURN.match(name))}
 
 
 def find_trial(store: Path, prefix: str) -> Trial:
