@@ -73,7 +73,7 @@ def main() -> None:
         commands()
     except MitosisError as error:
         click.echo(f"ERROR: {error}", err=True)
-        sys.exit(EXIT_CODES.get(type(error), 4))
+        sys.exit(next((code for kind, code in EXIT_CODES.items() if isinstance(error, kind)), 4))
 
 
 def _store(trials_folder: Path | None) -> Path:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pytest_mitosis.identity import compare, render_changes
+from pytest_mitosis.identity.description import shorten
 from pytest_mitosis.identity.repository import editable_repositories, read_state
 from pytest_mitosis.model import PlanError, TreeError
 from pytest_mitosis.plan.config import read_project
@@ -47,7 +48,9 @@ def relock(experiment: str, name: str, why: str, trials_folder: Path | None) -> 
     found = look_up(address)
     key = store.Name(found.step, found.parameter, found.variant)
     before = store.current_lock(project.locks_folder, key)
-    if before is not None:
+    if before is not None and store.counting(
+        compare(before.description, found.description), strict_code=project.strict_code
+    ):
         prove(address, found)
     with store_errors(project.locks_folder):
         after = store.relock(
@@ -57,6 +60,7 @@ def relock(experiment: str, name: str, why: str, trials_folder: Path | None) -> 
             commit,
             why.strip(),
             strict_code=project.strict_code,
+            seen=before,
         )
     if before is not None:
         click.echo(f"{key.step}: {key}")
@@ -122,7 +126,8 @@ def _steps(project: Project, experiment: str, found: list[Lock]) -> set[str]:
 def _cells(lock: Lock) -> list[str]:
     facts = _facts(lock)
     locked = facts["locked"][:16].replace("T", " ")
-    return [lock.name.step, lock.label, facts["value"], locked, facts["user"], facts["why"]]
+    why = shorten(" ".join(facts["why"].split()))
+    return [lock.name.step, lock.label, facts["value"], locked, facts["user"], why]
 
 
 def _facts(lock: Lock) -> dict[str, Any]:

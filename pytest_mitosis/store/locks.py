@@ -131,8 +131,11 @@ def relock(
     why: str,
     *,
     strict_code: bool = False,
+    seen: Lock | None = None,
 ) -> Lock:
     """Give ``name`` another value from now on, as its next revision; the old ones are kept.
+
+    ``seen`` is the revision the user decided upon: no other one is followed unseen.
 
     Raises
     ------
@@ -147,6 +150,8 @@ def relock(
             f"{name} of {name.step} was never locked, so there is nothing to relock; "
             "it is locked at its first trial"
         )
+    if seen is not None and seen.revision != lock.revision:
+        raise LockError(_overtaken(lock))
     if not counting(compare(lock.description, description), strict_code=strict_code):
         raise LockError(f"{lock.label} is already locked to this value ({lock.origin})")
     if revisions(lock.file)[-1] != lock.file:
@@ -154,11 +159,7 @@ def relock(
         raise StoreError(f"{missing} is missing, later revisions exist; restore it from a copy")
     new = _create(locks, name, lock.revision + 1, description, commit, why)
     if new is None:
-        other = current_lock(locks, name) or lock
-        raise LockError(
-            f"{name} was relocked at the same time: {other.label} ({other.origin}): "
-            f"{other.record.get('why', '')}; look at it, then relock again if need be"
-        )
+        raise LockError(_overtaken(current_lock(locks, name) or lock))
     return new
 
 
@@ -270,6 +271,14 @@ def _texts(name: Name, description: Description) -> Iterator[object]:
 def iterate_locks(locks: Path) -> Iterator[Path]:
     """The files of all locks, of each its first revision."""
     return (file for file in locks.glob("*/*/[!.]*.json") if "@" not in file.name)
+
+
+def _overtaken(other: Lock) -> str:
+    why = other.record.get("why", "")
+    return (
+        f"{other.name} was relocked at the same time: it is {other.label} now ({other.origin}: "
+        f"{why}); look at that value, then relock again if need be"
+    )
 
 
 def _changed(lock: Lock, changes: Sequence[Change], trials: int | None) -> str:
