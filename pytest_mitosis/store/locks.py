@@ -154,8 +154,9 @@ def relock(
         raise LockError(_overtaken(lock))
     if not counting(compare(lock.description, description), strict_code=strict_code):
         raise LockError(f"{lock.label} is already locked to this value ({lock.origin})")
-    if revisions(lock.file)[-1] != lock.file:
-        missing = lock_file(locks, name, lock.revision + 1)
+    missing = lock_file(locks, name, lock.revision + 1)
+    # In this order: a revision that is there when a later one is seen was not made just now.
+    if revisions(lock.file)[-1] != lock.file and not missing.exists():
         raise StoreError(f"{missing} is missing, later revisions exist; restore it from a copy")
     new = _create(locks, name, lock.revision + 1, description, commit, why)
     if new is None:

@@ -1,12 +1,16 @@
 """What ``compare`` reports and how ``render_changes`` shows it."""
 
 import dataclasses
+import importlib
+import linecache
+import re
+import sys
 
 import numpy as np
 import pandas as pd
 from identity_cases import classes
 
-from pytest_mitosis.identity import compare, describe, render_changes
+from pytest_mitosis.identity import Description, compare, describe, render_changes
 
 
 @dataclasses.dataclass
@@ -126,3 +130,96 @@ def test_comparison_works_on_recorded_descriptions():
     old = Description.from_json(describe(np.zeros(9)).to_json())
     assert compare(old, describe(np.zeros(9))) == []
     assert [change.path for change in compare(old, describe(np.ones(9)))] == ["[:]"]
+
+
+# sources
+
+
+def value_of(tmp_path, monkeypatch, name, text):
+    """The object ``value`` of a module with this source."""
+    (tmp_path / f"{name}.py").write_text(text, encoding="utf-8")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    return importlib.import_module(name).value
+
+
+def test_changed_lambda_shows_its_old_and_its_new_source(tmp_path, monkeypatch):
+    old = value_of(tmp_path, monkeypatch, "lambda_old", "value = {'f': lambda x: x + 1}  # one")
+    new = value_of(tmp_path, monkeypatch, "lambda_new", "value = {'f': lambda x: x + 2}  # two")
+    assert rendered(old, new).splitlines() == [
+        "  ['f']  source of this lambda changed",
+        "      -lambda x: x + 1",
+        "      +lambda x: x + 2",
+    ]
+
+
+LOCAL = """
+def make():
+    def gain(x):
+        '''%s'''
+        low = 0.5  # a remark
+        high = 2.5
+        rest = x - low
+        more = rest * %s
+        return more + high
+    return gain
+value = make()
+"""
+
+
+def test_changed_local_function_shows_the_lines_that_differ_and_no_remarks(tmp_path, monkeypatch):
+    old = value_of(tmp_path, monkeypatch, "local_old", LOCAL % ("Old", "1.5"))
+    new = value_of(tmp_path, monkeypatch, "local_new", LOCAL % ("New", "1.25"))
+    assert rendered(old, new).splitlines() == [
+        "  .  source of this local function changed",
+        "           rest = x - low",
+        "      -    more = rest * 1.5",
+        "      +    more = rest * 1.25",
+        "           return more + high",
+    ]
+
+
+def test_source_of_a_named_function_is_shown_below_its_note(tmp_path, monkeypatch):
+    text = "def value(x):\n    return x * %s\n"
+    old = describe(value_of(tmp_path, monkeypatch, "named_gain", text % 2))
+    del sys.modules["named_gain"]
+    linecache.clearcache()
+    new = describe(value_of(tmp_path, monkeypatch, "named_gain", text % 2.25))
+    changes = compare(old, new)
+    assert [(change.facet, change.severity) for change in changes] == [("code", "note")]
+    assert render_changes(changes).splitlines() == [
+        "  .  source of named_gain:value changed (note)",
+        "       def value(x):",
+        "      -    return x * 2",
+        "      +    return x * 2.25",
+    ]
+    assert len(render_changes(changes, sources=False).splitlines()) == 1
+
+
+def test_source_is_no_part_of_the_identity_and_need_not_be_recorded():
+    value = describe(lambda x: x + 1)
+    bare = Description(tuple(leaf for leaf in value.leaves if leaf.facet != "note"))
+    assert bare.digest == value.digest
+    assert compare(bare, value) == compare(value, bare) == []
+    (change,) = compare(bare, describe(lambda x: x + 2))
+    assert change.source == ()
+    assert "..." in render_changes([change])
+
+
+def test_long_sources_are_cut(tmp_path, monkeypatch):
+    text = "def make():\n    def gain(x):\n%s        return x\n    return gain\nvalue = make()\n"
+    lines = ["".join(f"        x += {n}.{d}\n" for n in range(900)) for d in (25, 75)]
+    old = value_of(tmp_path, monkeypatch, "long_old", text % lines[0])
+    new = value_of(tmp_path, monkeypatch, "long_new", text % lines[1])
+    for value in (old, new):
+        assert all(len(leaf.text) < 5000 for leaf in describe(value).leaves)
+    shown = rendered(old, new).splitlines()
+    assert len(shown) == 18
+    assert re.fullmatch(r" +and \d+ more lines", shown[-1])
+
+
+def test_digests_are_shown_by_their_beginnings():
+    assert re.fullmatch(
+        r"  \.  bytes of 9000 bytes sha256:\w{12}\.\.\. -> "
+        r"bytes of 9000 bytes sha256:\w{12}\.\.\.",
+        rendered(b"a" * 9000, b"b" * 9000),
+    )

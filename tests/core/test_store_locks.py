@@ -17,9 +17,12 @@ from pytest_mitosis.model import LockError, StoreError
 from pytest_mitosis.store.files import read_json, write_json
 from pytest_mitosis.store.locks import (
     Name,
+    current_lock,
     iterate_locks,
     lock_file,
     read_lock,
+    relock,
+    revisions,
     take_lock,
     withdraw,
 )
@@ -157,6 +160,118 @@ def test_files_half_written_are_no_locks(tmp_path):
     assert list(iterate_locks(tmp_path)) == [held.lock.file]
 
 
+# other meanings
+
+
+def relocked(tmp_path, value=0.2, why="the sensor was replaced"):
+    take_lock(tmp_path, LOW, describe(0.1), COMMIT)
+    return relock(tmp_path, LOW, describe(value), "7ab1f20", why)
+
+
+def test_relocked_name_has_its_new_value_and_keeps_the_old_one(tmp_path):
+    first = take_lock(tmp_path, LOW, describe(Noise(0.1)), COMMIT).lock
+    before = first.file.read_bytes()
+    second = relock(tmp_path, LOW, describe(Noise(0.2)), "7ab1f20", "the sensor was replaced")
+    assert first.file.read_bytes() == before
+    assert (first.revision, first.label) == (1, "noise=low")
+    assert (second.revision, second.label) == (2, "noise=low@2")
+    record = read_json(second.file)
+    assert record["why"] == "the sensor was replaced"
+    assert (record["commit"], record["revision"]) == ("7ab1f20", 2)
+    held = take_lock(tmp_path, LOW, describe(Noise(0.2)), COMMIT)
+    assert (held.is_new, held.lock.revision, held.notes) == (False, 2, ())
+    assert [read_lock(file).revision for file in revisions(second.file)] == [1, 2]
+    assert revisions(first.file) == revisions(second.file)
+
+
+def test_old_value_is_refused_after_a_relock_with_the_revision_and_its_origin(tmp_path):
+    lock = relocked(tmp_path)
+    message = refused(LockError, take_lock, tmp_path, LOW, describe(0.1), COMMIT, trials=41)
+    day, user = lock.record["locked"][:10], lock.record["user"]
+    assert message == (
+        f"noise=low@2 changed since it was locked ({day}, commit 7ab1f20, {user}, 41 trials)\n"
+        "  .  float 0.2 -> float 0.1\n"
+        "use a new name, restore the value, or: "
+        'pytest-mitosis relock fit_eval noise=low --why "..."'
+    )
+    assert ", 1 trial)" in refused(
+        LockError, take_lock, tmp_path, LOW, describe(0.1), COMMIT, trials=1
+    )
+
+
+def test_relock_to_the_value_now_locked_is_refused(tmp_path):
+    lock = relocked(tmp_path)
+    message = refused(LockError, relock, tmp_path, LOW, describe(0.2), COMMIT, "again")
+    assert message == f"noise=low@2 is already locked to this value ({lock.origin})"
+    assert revisions(lock.file)[-1] == lock.file
+
+
+def test_relock_to_the_value_of_an_older_revision_is_a_revision_of_its_own(tmp_path):
+    relocked(tmp_path)
+    third = relock(tmp_path, LOW, describe(0.1), COMMIT, "the old sensor is back")
+    assert third.label == "noise=low@3"
+    assert take_lock(tmp_path, LOW, describe(0.1), COMMIT).lock.revision == 3
+
+
+def test_relock_of_a_name_never_locked_has_nothing_to_do(tmp_path):
+    message = refused(LockError, relock, tmp_path, LOW, describe(0.2), COMMIT, "why")
+    assert message == (
+        "noise=low of fit_eval was never locked, so there is nothing to relock; "
+        "it is locked at its first trial"
+    )
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_relock_follows_only_the_revision_that_was_looked_at(tmp_path):
+    first = take_lock(tmp_path, LOW, describe(0.1), COMMIT).lock
+    second = relock(tmp_path, LOW, describe(0.2), COMMIT, "the sensor was replaced", seen=first)
+    message = refused(
+        LockError, relock, tmp_path, LOW, describe(0.3), COMMIT, "mine is better", seen=first
+    )
+    assert message == (
+        f"noise=low was relocked at the same time: it is noise=low@2 now ({second.origin}: "
+        "the sensor was replaced); look at that value, then relock again if need be"
+    )
+    assert current_lock(tmp_path, LOW) == second
+
+
+def test_changed_source_alone_can_be_relocked_only_if_code_is_strict(tmp_path):
+    take_lock(tmp_path, LOW, code("c833"), COMMIT)
+    refused(LockError, relock, tmp_path, LOW, code("9d41"), COMMIT, "mended")
+    lock = relock(tmp_path, LOW, code("9d41"), COMMIT, "mended", strict_code=True)
+    assert take_lock(tmp_path, LOW, code("9d41"), COMMIT, strict_code=True).lock == lock
+
+
+def test_revisions_are_one_lock_and_others_are_left_alone(tmp_path):
+    lock = relocked(tmp_path)
+    other = take_lock(tmp_path, Name("fit_eval", "noise", "low2"), describe(0.1), COMMIT).lock
+    assert set(iterate_locks(tmp_path)) == {lock_file(tmp_path, LOW), other.file}
+    assert revisions(other.file) == [other.file]
+    assert len(revisions(lock.file)) == 2
+
+
+def test_lost_revision_is_not_taken_again(tmp_path):
+    second = relocked(tmp_path)
+    relock(tmp_path, LOW, describe(0.3), COMMIT, "once more")
+    second.file.unlink()
+    message = refused(StoreError, relock, tmp_path, LOW, describe(0.4), COMMIT, "why")
+    assert message == f"{second.file} is missing, later revisions exist; restore it from a copy"
+
+
+def test_lock_that_was_relocked_meanwhile_is_not_withdrawn(tmp_path):
+    held = take_lock(tmp_path, LOW, describe(0.1), COMMIT)
+    relock(tmp_path, LOW, describe(0.2), COMMIT, "the sensor was replaced")
+    withdraw(held)
+    assert held.lock.file.exists()
+
+
+def test_lock_without_a_revision_is_the_first(tmp_path):
+    file = damage(tmp_path, revision=..., user=..., commit=...)
+    lock = read_lock(file)
+    assert (lock.revision, lock.label) == (1, "noise=low")
+    assert lock.origin == lock.record["locked"][:10]
+
+
 # damaged locks
 
 
@@ -172,6 +287,8 @@ def damage(tmp_path, **changes):
     [
         {"description": ...},
         {"step": ...},
+        {"revision": "two"},
+        {"revision": 0},
         {"variant": ...},
         {"description": None},
         {"description": "float 0.1"},
@@ -258,3 +375,59 @@ def test_of_two_values_at_once_one_wins_and_all_others_are_told_the_change(tmp_p
         assert [answer for value, answer in answers if value != winner] == [diff] * 5
         locked = read_lock(tmp_path / "locks" / "fit_eval" / "noise" / f"low-{one}.json")
         assert locked.description == describe(winner)
+
+
+RELOCK_RACE = """
+import json, multiprocessing, sys
+from pathlib import Path
+from pytest_mitosis.identity import describe
+from pytest_mitosis.model import LockError
+from pytest_mitosis.store.locks import Name, relock
+
+LOW = Name("fit_eval", "noise", "low")
+
+def run(number, folder, barrier):
+    told = []
+    for one in range(8):
+        barrier.wait()
+        try:
+            value = describe((one + number / 16, "gain"))
+            lock = relock(folder / "locks", LOW, value, "", f"{number}")
+            told.append([lock.revision, lock.description.digest])
+        except LockError as error:
+            told.append(str(error))
+    (folder / f"told-{number}").write_text(json.dumps(told))
+
+if __name__ == "__main__":
+    folder, count = Path(sys.argv[1]), 10
+    context = multiprocessing.get_context("fork")
+    barrier = context.Barrier(count)
+    runs = [context.Process(target=run, args=(n, folder, barrier)) for n in range(count)]
+    for one in runs:
+        one.start()
+    for one in runs:
+        one.join()
+    sys.exit(max(one.exitcode for one in runs))
+"""
+
+
+def test_of_relocks_at_once_one_wins_each_revision_and_none_is_lost(tmp_path):
+    locks = tmp_path / "locks"
+    first = take_lock(locks, LOW, describe(-0.1), COMMIT).lock
+    script = put(tmp_path / "race.py", RELOCK_RACE)
+    subprocess.run([sys.executable, script, tmp_path], check=True, timeout=60, cwd=tmp_path)
+    told = [
+        answer
+        for number in range(10)
+        for answer in json.loads((tmp_path / f"told-{number}").read_text())
+    ]
+    winners = [answer for answer in told if isinstance(answer, list)]
+    won = dict(map(tuple, winners))
+    assert len(won) == len(winners) >= 8  # at least one in each round
+    assert sorted(won) == list(range(2, len(won) + 2))
+    assert all("was relocked at the same time" in a for a in told if isinstance(a, str))
+    found = [read_lock(file) for file in revisions(first.file)]
+    assert {lock.revision: lock.description.digest for lock in found[1:]} == won
+    assert found[0] == first
+    assert current_lock(locks, LOW) == found[-1]
+    assert not list(locks.rglob(".*"))
