@@ -25,6 +25,7 @@ EDITOR_FOLDERS = re.compile(
     r"/\.(vscode|cursor|windsurf)[^/]*/(.*/)?extensions/|/helpers/(pydev|pycharm)/|/debugpy/"
 )
 SITE_FOLDERS = frozenset({"site-packages", "dist-packages"})
+FILE_LISTS = ("RECORD", "installed-files.txt")
 OWN_NAME = "pytest-mitosis"
 OWN_FOLDER = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))  # noqa: PTH120
 
@@ -186,14 +187,17 @@ def _top_files(sites: Mapping[str, Path], hidden: set[str]) -> dict[str, list[st
 
 
 def _owners(files: Mapping[str, list[str]], distributions: Iterable[Installed]) -> dict[str, str]:
-    """Find the distributions whose RECORD lists the files; the namesake is asked first."""
+    """Find the distributions whose RECORD lists the files; the namesake is asked first.
+
+    A namesake without a RECORD, as some system packages are, is taken at its name.
+    """
     found: dict[str, str] = {}
     for site, relatives in files.items():
         missing = set(relatives)
         here = {normalized(d.name): d for d in distributions if str(d.folder.parent) == site}
         for relative in relatives:
             name = normalized(relative.partition("/")[0].partition(".")[0])
-            if name in here and _listed(here[name], {relative}):
+            if name in here and (_listed(here[name], {relative}) or not _has_list(here[name])):
                 found[name] = here[name].revision
                 missing.discard(relative)
         for name, distribution in here.items():
@@ -205,8 +209,12 @@ def _owners(files: Mapping[str, list[str]], distributions: Iterable[Installed]) 
     return found
 
 
+def _has_list(distribution: Installed) -> bool:
+    return any((distribution.folder / record).is_file() for record in FILE_LISTS)
+
+
 def _listed(distribution: Installed, names: set[str]) -> set[str]:
-    for record in ("RECORD", "installed-files.txt"):
+    for record in FILE_LISTS:
         try:
             content = b"\n" + (distribution.folder / record).read_bytes()
         except OSError:

@@ -12,20 +12,21 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
-from pytest_mitosis.identity.imported import file_of, installed_places
+from pytest_mitosis.identity.imported import file_of, installed_places, project_paths
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
 # What the import system tries for a name, in its order; extension modules aside.
-FORMS = ("/__init__.py", ".py")
+INIT = "/__init__"
+FORMS = (f"{INIT}.py", ".py")
 
 
 def vain_places(root: str, names: Iterable[str]) -> tuple[str, ...]:
     """Return where in the project these top-level names were looked for before they were found.
 
     As posix text relative to `root`, without suffix. Only folders of the project count: what is
-    installed is told by its version.
+    installed is told by its version. A package comes before a module of its name in its folder.
     """
     installed = installed_places()
     folders = [os.path.realpath(place) for place in sys.path if place.startswith(os.sep)]
@@ -37,7 +38,11 @@ def vain_places(root: str, names: Iterable[str]) -> tuple[str, ...]:
                 break
             inside = folder == root or folder.startswith(root + os.sep)
             if inside and not (folder + os.sep).startswith(installed):
-                found[os.path.relpath(f"{folder}/{name}", root).replace(os.sep, "/")] = None
+                found[_place(root, f"{folder}/{name}")] = None
+    for path in project_paths():
+        stem, suffix = os.path.splitext(path)  # noqa: PTH122
+        if suffix == ".py" and path.startswith(root + os.sep) and not stem.endswith(INIT):
+            found[_place(root, stem + INIT)] = None
     return tuple(place for place in found if _form(root, place) is None)
 
 
@@ -45,6 +50,10 @@ def shadowing(root: str, places: Sequence[str]) -> list[str]:
     """Return the files that stand at such places now."""
     forms = ((place, _form(root, place)) for place in places)
     return [place + form for place, form in forms if form is not None]
+
+
+def _place(root: str, stem: str) -> str:
+    return os.path.relpath(stem, root).replace(os.sep, "/")
 
 
 def _form(root: str, place: str) -> str | None:

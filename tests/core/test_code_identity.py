@@ -219,7 +219,15 @@ def test_edits_that_change_the_code(baseline, tmp_path, edit):
 
 
 @pytest.mark.parametrize(
-    "place", ["exps/helpers.py", "exps/model/__init__.py", "exps/dataclasses.py", "functools.py"]
+    "place",
+    [
+        "exps/helpers.py",
+        "exps/model/__init__.py",
+        "exps/dataclasses.py",
+        "functools.py",
+        "model/__init__.py",
+        "exps/fit/__init__.py",
+    ],
 )
 def test_new_file_that_comes_first_on_the_path(baseline, tmp_path, place):
     root = make_project(tmp_path / "project")
@@ -431,6 +439,18 @@ print(json.dumps(sorted(found)))
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert "pytest-mitosis" not in json.loads(done.stdout)
+
+
+@pytest.mark.parametrize("record", ["", "gauges.py,,\n"], ids=["without", "with"])
+def test_namesake_without_a_list_of_its_files_is_the_owner(tmp_path, record):
+    site = tmp_path / "site"
+    (site / "gauges-1.5.dist-info").mkdir(parents=True)
+    (site / "gauges.py").write_text("def gain():\n    return 2.5\n")
+    if record:
+        (site / "gauges-1.5.dist-info/RECORD").write_text(record)
+    root = make_project(tmp_path / "project", **{"exps/fit.py": "import gauges\n" + FIT})
+    told = identity(run(root, PYTHONPATH=str(site)))
+    assert told.distributions["gauges"] == "1.5"
 
 
 def test_packages_of_the_runner_count_only_if_the_project_imports_them(tmp_path):
