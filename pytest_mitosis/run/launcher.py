@@ -1,0 +1,79 @@
+"""Launchers: what takes begun trials to their recorded ends, wherever their processes run.
+
+The protocol, and nothing of any one launcher. Runs in the process that starts trials; must not
+know pytest.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection
+    from pathlib import Path
+
+    from pytest_mitosis.model import Job, Outcome, Trial
+
+
+def taints_nothing(_: Outcome) -> tuple[str, ...]:
+    """The judge of those who vouch for no code."""
+    return ()
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """A trial that has begun, its job and manifest on disk, and is to be run to its end.
+
+    Attributes
+    ----------
+    facts : tuple of (str, str)
+        Shown at the top of the notebook.
+    notes : tuple of str
+        Recorded before the trial's own notes.
+    judge : callable
+        Says which of the imported files taint the trial; called before the end is recorded.
+    """
+
+    job: Job
+    folder: Path
+    store: Path
+    facts: tuple[tuple[str, str], ...] = ()
+    notes: tuple[str, ...] = ()
+    judge: Callable[[Outcome], tuple[str, ...]] = taints_nothing
+
+
+class Handle(Protocol):
+    """A submitted order."""
+
+    @property
+    def order(self) -> Order:
+        """What was submitted."""
+
+    def is_done(self) -> bool:
+        """Whether the trial has ended and is recorded."""
+
+    def result(self) -> tuple[Trial, Outcome]:
+        """The recorded trial and what its job left; waits for the end.
+
+        Raises
+        ------
+        OSError
+            If the store could not be written.
+        """
+
+
+class Launcher(Protocol):
+    """Runs trials, each in a process of its own; several at once if several are submitted."""
+
+    def submit(self, order: Order) -> Handle:
+        """Start a trial, or queue it, and return at once."""
+
+    def wait(self, handles: Collection[Handle], timeout: float | None = None) -> list[Handle]:
+        """Those of ``handles`` that are done; waits up to ``timeout`` seconds for the first."""
+
+    def cancel(self, handle: Handle) -> None:
+        """End a trial as interrupted, in order; returns at once, the handle becomes done."""
+
+    def close(self) -> None:
+        """Free what the launcher holds; trials still under way are cancelled and waited for."""
