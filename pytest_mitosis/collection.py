@@ -17,7 +17,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from pytest_mitosis.identity import Undescribable, describe
 from pytest_mitosis.model import Kind, MitosisError, TrialSpec
+from pytest_mitosis.plan.ids import format_part, join_parts
+from pytest_mitosis.plan.variants import plain_text
 from pytest_mitosis.session import WORKER_INPUT, ExperimentSession, Planned
 
 if TYPE_CHECKING:
@@ -152,6 +155,24 @@ def spec_of(item: pytest.Item) -> TrialSpec | None:
     callspec = getattr(item, "callspec", None)
     spec = callspec.params.get(TRIAL) if callspec is not None else None
     return spec if isinstance(spec, TrialSpec) else None
+
+
+def key_of(item: pytest.Function, spec: TrialSpec) -> str:
+    """The spec's key, with the values of the user's own ``parametrize``."""
+    extra = [
+        format_part(name, value if isinstance(value, str) else plain_text(value) or _digest(value))
+        for name, value in sorted(item.callspec.params.items())
+        if name != "trial"
+    ]
+    return join_parts(([spec.key] if spec.key != "default" else []) + extra)
+
+
+def _digest(value: object) -> str:
+    """A short name for a value without one."""
+    try:
+        return describe(value).digest[:12]
+    except Undescribable:
+        return type(value).__name__
 
 
 def rewrite_keywords(expression: str) -> str:

@@ -7,6 +7,7 @@ package installed comes through here.
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -19,6 +20,49 @@ MARKERS = (
 REUSE = ("same-code", "same-params", "never")
 
 
+OPTIONS: dict[str, dict[str, Any]] = {
+    "--exp": {
+        "action": "append",
+        "metavar": "NAME",
+        "default": [],
+        "help": "run an experiment: an exp_* callable, a name declared in [tool.mitosis], "
+        "step+step for a pipeline, or pkg.mod with 'run' and 'lookup_dict' (repeatable)",
+    },
+    "--variant": {
+        "action": "append",
+        "metavar": "[STEP.]P=NAME[,NAME…]",
+        "default": [],
+        "help": "take parameter P from its lookup dictionary by name; P=* for all of its variants; "
+        "several parameters give their product; +P is not tracked (repeatable)",
+    },
+    "--eval-param": {
+        "action": "append",
+        "metavar": "[STEP.]P=LITERAL",
+        "default": [],
+        "help": "give parameter P a Python literal such as 0.5 or \"'rbf'\"; repeat it for a grid",
+    },
+    "--seeds": {
+        "metavar": "0-4|0,7",
+        "help": "one trial per seed, for experiments with a parameter 'seed' or 'rng'",
+    },
+    "--exp-draft": {
+        "action": "store_true",
+        "help": "run outside the rules: dirty tree allowed, nothing locked, kept under drafts",
+    },
+    "--exp-reuse": {
+        "choices": REUSE,
+        "help": "what counts as already done and is not run again: a trial of the same parameters "
+        "and code (same-code, the default), of the same parameters whatever the code "
+        "(same-params), or nothing (never)",
+    },
+    "--trials-folder": {
+        "metavar": "DIR",
+        "help": "keep trials in DIR instead of the configured folder",
+    },
+}
+NEEDS_EXPERIMENT = ("--variant", "--eval-param", "--seeds", "--exp-draft", "--exp-reuse")
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Emitted at every start of pytest."""
     group = parser.getgroup(
@@ -26,51 +70,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "experiments as test items (pytest-mitosis)",
         after="general",
     )
-    group.addoption(
-        "--exp",
-        action="append",
-        metavar="NAME",
-        default=[],
-        help="run an experiment: an exp_* callable, a name declared in [tool.mitosis], "
-        "step+step for a pipeline, or pkg.mod with 'run' and 'lookup_dict' (repeatable)",
-    )
-    group.addoption(
-        "--variant",
-        action="append",
-        metavar="[STEP.]P=NAME[,NAME…]",
-        default=[],
-        help="take parameter P from its lookup dictionary by name; P=* for all of its variants; "
-        "several parameters give their product; +P is not tracked (repeatable)",
-    )
-    group.addoption(
-        "--eval-param",
-        action="append",
-        metavar="[STEP.]P=LITERAL",
-        default=[],
-        help="give parameter P a Python literal such as 0.5 or \"'rbf'\"; repeat it for a grid",
-    )
-    group.addoption(
-        "--seeds",
-        metavar="0-4|0,7",
-        help="one trial per seed, for experiments with a parameter 'seed' or 'rng'",
-    )
-    group.addoption(
-        "--exp-draft",
-        action="store_true",
-        help="run outside the rules: dirty tree allowed, nothing locked, kept under drafts",
-    )
-    group.addoption(
-        "--exp-reuse",
-        choices=REUSE,
-        help="what counts as already done and is not run again: a trial of the same parameters "
-        "and code (same-code, the default), of the same parameters whatever the code "
-        "(same-params), or nothing (never)",
-    )
-    group.addoption(
-        "--trials-folder",
-        metavar="DIR",
-        help="keep trials in DIR instead of the configured folder",
-    )
+    for name, settings in OPTIONS.items():
+        group.addoption(name, **settings)
 
 
 def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
@@ -89,7 +90,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
         wake(config)
         return
-    for option in ("--variant", "--eval-param", "--seeds", "--exp-draft", "--exp-reuse"):
+    for option in NEEDS_EXPERIMENT:
         if config.getoption(option):
             raise pytest.UsageError(f"{option} is for experiments; name one with --exp NAME")
 

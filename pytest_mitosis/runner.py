@@ -13,13 +13,8 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
 
-from pytest_mitosis.identity import (
-    Description,
-    Undescribable,
-    compare,
-    describe,
-    render_changes,
-)
+from pytest_mitosis.collection import key_of
+from pytest_mitosis.identity import Description, compare, render_changes
 from pytest_mitosis.identity.imported import ImportedFile
 from pytest_mitosis.identity.repository import require_clean, snapshot
 from pytest_mitosis.identity.verdicts import verdicts
@@ -37,8 +32,6 @@ from pytest_mitosis.model import (
     Trial,
     TrialSpec,
 )
-from pytest_mitosis.plan.ids import format_part, join_parts
-from pytest_mitosis.plan.variants import plain_text
 from pytest_mitosis.precedent import Precedents
 from pytest_mitosis.run.jobs import Describer, build_job
 from pytest_mitosis.run.kernel import NOT_REPRODUCIBLE
@@ -132,7 +125,7 @@ class Runner:
             store = self.session.project.trials_folder
             with store_errors(store):
                 item.stash[CLAIM] = claim(
-                    store, spec.experiment.name, _key(item, spec), draft=self.session.draft
+                    store, spec.experiment.name, key_of(item, spec), draft=self.session.draft
                 )
         return item.stash[CLAIM]
 
@@ -182,7 +175,7 @@ class Runner:
         """A trial that is already done; without one the item has a folder of its own to run in."""
         store = self.session.project.trials_folder
         with store_errors(store):
-            wanted = self.precedents.wanted(spec, _key(item, spec), item.funcargs)
+            wanted = self.precedents.wanted(spec, key_of(item, spec), item.funcargs)
             found = self.precedents.obtain(wanted, item.stash.get(CLAIM, None))
         if isinstance(found, Claim):
             item.stash[CLAIM] = found
@@ -211,7 +204,7 @@ class Runner:
         claimed = self.claim(item)
         try:
             return build_job(
-                replace(spec, key=_key(item, spec)),
+                replace(spec, key=key_of(item, spec)),
                 loaded,
                 claimed,
                 self.session.project,
@@ -299,14 +292,6 @@ def _tracked_variants(item: pytest.Function) -> list[Binding]:
     return [one for one in bindings if one.kind is Kind.VARIANT and one.tracked]
 
 
-def _digest(value: object) -> str:
-    """A short name for a value without one."""
-    try:
-        return describe(value).digest[:12]
-    except Undescribable:
-        return type(value).__name__
-
-
 def _spec(item: pytest.Function) -> TrialSpec:
     spec = item.callspec.params["trial"]
     assert isinstance(spec, TrialSpec)
@@ -317,16 +302,6 @@ def fail(text: str) -> NoReturn:
     """Fail the running item with ``text`` alone, without frames of ours."""
     __tracebackhide__ = True
     pytest.fail(text, pytrace=False)
-
-
-def _key(item: pytest.Function, spec: TrialSpec) -> str:
-    """The spec's key, with the values of the user's own ``parametrize``."""
-    extra = [
-        format_part(name, value if isinstance(value, str) else plain_text(value) or _digest(value))
-        for name, value in sorted(item.callspec.params.items())
-        if name != "trial"
-    ]
-    return join_parts(([spec.key] if spec.key != "default" else []) + extra)
 
 
 def _explain(trial: Trial, failure: Failure) -> str:

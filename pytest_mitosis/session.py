@@ -213,7 +213,12 @@ def wake(config: pytest.Config) -> None:
     manager.register(session, NAME)
     manager.register(fixtures, "mitosis-fixtures")
     manager.register(collection.Collection(session), "mitosis-collection")
-    manager.register(reporting.Reporter(session), "mitosis-reporting")
+    reporter = reporting.Reporter(session)
+    manager.register(reporter, "mitosis-reporting")
+    if config.getoption("collectonly"):
+        from pytest_mitosis.forecast import Forecast
+
+        manager.register(Forecast(session, reporter), "mitosis-forecast")
     config.args[:] = session.arguments()
     config.option.keyword = collection.rewrite_keywords(config.option.keyword)
 

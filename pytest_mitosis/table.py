@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from pytest_mitosis.model import Kind, Status, Trial, TrialSpec
 
@@ -19,6 +19,16 @@ MOST_ROWS = 20
 MOST_METRICS = 4
 REUSED = "reused"
 """The word for an item whose trial was already done; no status of a trial."""
+
+
+class State(StrEnum):
+    """What an item of a plan would come to."""
+
+    DONE = "done"
+    TO_RUN = "to run"
+    UNDER_WAY = "under way"
+    LOCKED = "LOCKED"
+    REFUSED = "refused"
 
 
 class Refusal(StrEnum):
@@ -47,6 +57,10 @@ class Row:
     reason: str = ""
     notes: tuple[str, ...] = ()
 
+    def replaced(self, **changes: Any) -> Self:
+        """The same row but for ``changes``."""
+        return replace(self, **changes)
+
     def to_text(self) -> str:
         """JSON, so that a report carries nothing but text."""
         return json.dumps(asdict(self))
@@ -68,7 +82,7 @@ def row_of(trial: Trial, spec: TrialSpec, against: str) -> Row:
         experiment=m["experiment"],
         status=m["status"],
         draft=bool(m["draft"]),
-        parts=_parts(spec),
+        parts=parts_of(spec),
         metrics=m["metrics"],
         against=against,
         seconds=float(m["duration_s"]),
@@ -83,7 +97,8 @@ def reused_row(trial: Trial, spec: TrialSpec) -> Row:
     return replace(row_of(trial, spec, ""), status=REUSED, seconds=0.0, notes=())
 
 
-def _parts(spec: TrialSpec) -> tuple[tuple[str, str], ...]:
+def parts_of(spec: TrialSpec) -> tuple[tuple[str, str], ...]:
+    """What tells a spec from others of its experiment: names by qualified parameter, the seed."""
     shown = [
         (f"{b.step}.{b.parameter}", b.name)
         for b in spec.bindings
@@ -102,14 +117,10 @@ def render(rows: Sequence[Row]) -> list[str]:
 
 
 def _render_block(experiment: str, rows: Sequence[Row]) -> list[str]:
-    names = _varying(rows)
     metrics = list(dict.fromkeys(name for row in rows for name in row.metrics))[:MOST_METRICS]
     shown = rows[-MOST_ROWS:]
-    widths = {name: max(len(dict(row.parts).get(name, "")) for row in shown) for name in names}
     body = []
-    for row in shown:
-        parts = dict(row.parts)
-        label = " ".join(parts.get(name, "").ljust(widths[name]) for name in names)
+    for row, label in zip(shown, _labels(shown, _varying(rows)), strict=True):
         values = [format_metric(row.metrics.get(name)) for name in metrics]
         verdict = row.against or word_of(row)
         seconds = "" if row.status == REUSED else format_seconds(row.seconds)
@@ -119,6 +130,59 @@ def _render_block(experiment: str, rows: Sequence[Row]) -> list[str]:
     if len(rows) > len(shown):
         lines.append(f" and {len(rows) - len(shown)} more")
     return lines
+
+
+def render_plan(rows: Sequence[Row]) -> list[str]:
+    """One line an item, one block per experiment: what it would come to and why."""
+    lines: list[str] = []
+    for experiment in dict.fromkeys(row.experiment for row in rows):
+        block = [row for row in rows if row.experiment == experiment]
+        body = [
+            [label, _outlook(row)]
+            for row, label in zip(block, _labels(block, _varying(block)), strict=True)
+        ]
+        lines += align([[experiment, "plan"], *body], left=2)
+    return lines
+
+
+def _outlook(row: Row) -> str:
+    if row.status == State.DONE:
+        return f"done {row.trial} main {format_metric(row.metrics.get('main'))}"
+    return f"{row.status}, {row.reason}" if row.reason else row.status
+
+
+def count_states(rows: Sequence[Row]) -> str:
+    """``12 trials: 8 done, 3 to run, 1 LOCKED · about 4:12 to run``, from earlier durations."""
+    counts = {state: sum(row.status == state for row in rows) for state in State}
+    told = ", ".join(f"{number} {state}" for state, number in counts.items() if number)
+    text = f"{len(rows)} trial{'s' * (len(rows) > 1)}: {told}"
+    seconds, unknown = _estimate(rows)
+    if seconds:
+        text += f" · about {format_seconds(seconds)} to run, one after the other"
+    if unknown and counts[State.TO_RUN]:
+        text += f" · no earlier trial tells how long {', '.join(unknown)} takes"
+    return text
+
+
+def _estimate(rows: Sequence[Row]) -> tuple[float, list[str]]:
+    """Seconds of what is to run, by the spec's last time, else its experiment's mean."""
+    total, unknown = 0.0, []
+    for experiment in dict.fromkeys(row.experiment for row in rows):
+        block = [row for row in rows if row.experiment == experiment]
+        known = [row.seconds for row in block if row.seconds]
+        coming = [row for row in block if row.status == State.TO_RUN]
+        if coming and not known:
+            unknown.append(experiment)
+        elif coming:
+            total += sum(row.seconds or sum(known) / len(known) for row in coming)
+    return total, unknown
+
+
+def _labels(rows: Sequence[Row], names: Sequence[str]) -> list[str]:
+    """For each row the variants of ``names``, in columns."""
+    parts = [dict(row.parts) for row in rows]
+    widths = {name: max(len(one.get(name, "")) for one in parts) for name in names}
+    return [" ".join(one.get(name, "").ljust(widths[name]) for name in names) for one in parts]
 
 
 def _varying(rows: Sequence[Row]) -> list[str]:

@@ -107,14 +107,38 @@ def take_lock(
     StoreError
         If the lock file cannot be read.
     """
+    held = check_lock(locks, name, description, strict_code=strict_code, trials=trials)
+    if held is not None:
+        return held
+    new = _create(locks, name, 1, description, commit)
+    if new is not None and current_lock_file(new.file) == new.file:
+        return Held(new, is_new=True)
+    held = check_lock(locks, name, description, strict_code=strict_code, trials=trials)
+    if held is None:
+        raise LockError(f"{name} was locked and given back by another session; run again")
+    return held
+
+
+def check_lock(
+    locks: Path,
+    name: Name,
+    description: Description,
+    *,
+    strict_code: bool = False,
+    trials: int | None = None,
+) -> Held | None:
+    """Check that ``name`` is locked to this very value; ``None`` if it was never locked.
+
+    Raises
+    ------
+    LockError
+        If the name is locked to another value; the message shows what changed.
+    StoreError
+        If the lock file cannot be read.
+    """
     lock = current_lock(locks, name)
     if lock is None:
-        new = _create(locks, name, 1, description, commit)
-        if new is not None and current_lock_file(new.file) == new.file:
-            return Held(new, is_new=True)
-        lock = current_lock(locks, name)
-        if lock is None:
-            raise LockError(f"{name} was locked and given back by another session; run again")
+        return None
     changes = compare(lock.description, description)
     errors = counting(changes, strict_code=strict_code)
     if errors:
