@@ -283,8 +283,13 @@ def test_finished_trial_has_its_outcome_and_the_checksum_of_every_artifact(tmp_p
     assert trial.manifest["failure"]["message"] == "array must not contain infs or NaNs"
     assert trial.manifest["environment"] == "2c26b46b"
     assert trial.manifest["duration_s"] == 32531.0
-    digest = hashlib.sha256(b"png").hexdigest()
-    assert trial.manifest["artifacts"] == {"figures/fit-1.png": {"bytes": 3, "sha256": digest}}
+    figure = own.folder / "figures" / "fit-1.png"
+    facts = {
+        "bytes": 3,
+        "sha256": hashlib.sha256(b"png").hexdigest(),
+        "mtime_ns": figure.stat().st_mtime_ns,
+    }
+    assert trial.manifest["artifacts"] == {"figures/fit-1.png": facts}
     assert not (own.folder / HEARTBEAT).exists()
 
 

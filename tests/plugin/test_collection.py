@@ -314,4 +314,6 @@ def test_trials_run_under_xdist(project):
     one = "exps/exp_all.py::exp_fit[noise=low,solver=tv,seed=0]"
     done = project.run_apart(one, "-n", "2")
     assert "1 passed" in done.stdout
+    assert len(project.folders()) == 4, "it is done already"
+    project.run_apart(one, "-n", "2", "--exp-reuse", "never")
     assert len(project.folders()) == 5

@@ -261,7 +261,7 @@ def test_sessions_at_once_get_iterations_of_their_own(project):
     project.commit({"exp_fit.py": FIT % 0.1})
     sessions = [
         subprocess.Popen(
-            [sys.executable, "-m", "pytest", "-p", "mitosis", *LOW],
+            [sys.executable, "-m", "pytest", "-p", "mitosis", *LOW, "--exp-reuse", "never"],
             cwd=project.path,
             stdout=subprocess.DEVNULL,
         )

@@ -105,7 +105,9 @@ def test_trial_leaves_a_complete_folder(recorded):
     assert record["artifacts"].keys() == names - {"trial.json"}
     for name, facts in record["artifacts"].items():
         content = (folder / name).read_bytes()
-        assert facts == {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+        digest = hashlib.sha256(content).hexdigest()
+        written = (folder / name).stat().st_mtime_ns
+        assert facts == {"bytes": len(content), "sha256": digest, "mtime_ns": written}
 
 
 def test_manifest_says_what_ran(recorded):
@@ -228,7 +230,7 @@ def test_results_come_back_with_value_and_type(recorded):
 def test_second_run_is_the_next_iteration_and_agrees(recorded, tmp_path):
     assert re.search(r"low few s0 .* new ", recorded.printed)
     project = recorded.project.copy_to(tmp_path)
-    printed = project.run_apart(*CHOICE).stdout
+    printed = project.run_apart(*CHOICE, "--exp-reuse", "never").stdout
     assert re.search(r"trial +fit_eval +main +worst +against last +time", printed)
     assert re.search(r"low few s0 .* same ", printed)
     first, second = project.folders()
@@ -287,7 +289,8 @@ def test_log_has_debug_in_drafts_and_each_line_once(recorded, tmp_path):
 def test_ids_of_a_scheduler_are_recorded_beside_the_environment(recorded, tmp_path):
     """They differ from trial to trial, so they are no part of the environment they share."""
     project = recorded.project.copy_to(tmp_path)
-    done = project.run_apart(*CHOICE, env={**os.environ, "SLURM_JOB_ID": "4711"})
+    again = (*CHOICE, "--exp-reuse", "never")
+    done = project.run_apart(*again, env={**os.environ, "SLURM_JOB_ID": "4711"})
     assert done.returncode == 0, done.stdout
     first, second = (manifest(folder) for folder in project.folders())
     assert "scheduler" not in first
