@@ -126,7 +126,8 @@ class JobStep:
     """A step of a job; ``data`` names the parameter for the previous step's data.
 
     ``data`` is ``*`` if it is passed by position, and empty for a first step.
-    ``data_optional`` says whether the step can be called without it.
+    ``data_optional`` says whether the step can be called without it, ``reuse`` whether trials may
+    share what it returns.
     """
 
     name: str
@@ -135,6 +136,7 @@ class JobStep:
     data: str
     data_optional: bool
     arguments: tuple[Argument, ...]
+    reuse: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,6 +158,7 @@ class Job:
     timeout: float | None
     command: str
     steps: tuple[JobStep, ...]
+    share_steps: bool = False
     schema: int = SCHEMA
 
     def to_json(self) -> dict[str, Any]:
@@ -217,6 +220,8 @@ class Outcome:
         The project files the trial's process imported, with their git blob ids.
     tainted : tuple of str
         Imported files that are not what the recorded commit holds.
+    reused : dict
+        Name of a step to the trial that ran it, where this one took it over.
     notes : tuple of str
         Sentences worth a warning: a mutated parameter, pickled parts of a result.
     duration_s, cpu_s : float
@@ -235,6 +240,7 @@ class Outcome:
     code: dict[str, Any] = field(default_factory=dict)
     files: tuple[dict[str, Any], ...] = ()
     tainted: tuple[str, ...] = ()
+    reused: dict[str, dict[str, Any]] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     failure: Failure | None = None
     proven: bool = False

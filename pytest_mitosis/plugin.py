@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 
 MARKERS = (
-    "experiment(lookup=None, hypothesis='', timeout=None): an experiment with its lookup "
-    "dictionary, the sentence it is to support, and the seconds a trial may take (pytest-mitosis)",
+    "experiment(lookup=None, hypothesis='', timeout=None, reuse=True): an experiment with its "
+    "lookup dictionary, the sentence it is to support, the seconds a trial may take, and whether "
+    "trials may share what it returns as an earlier step (pytest-mitosis)",
     "variant(**names): set on every trial with the variants it has, for -m \"variant(noise='low')\""
     " (pytest-mitosis)",
 )

@@ -39,10 +39,13 @@ from pytest_mitosis.run.trial import begin_trial, run_trial
 from pytest_mitosis.store.files import store_errors
 from pytest_mitosis.store.folder import MANIFEST, Claim, claim, release
 from pytest_mitosis.store.locks import Held, Name, take_lock, withdraw
+from pytest_mitosis.store.reuse import Reuse
 from pytest_mitosis.store.rows import against_last
 from pytest_mitosis.table import Refusal, Row, reused_row, row_of
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from pytest_mitosis.plan.references import LoadedExperiment
     from pytest_mitosis.session import ExperimentSession, Planned
 
@@ -212,16 +215,17 @@ class Runner:
                 item.funcargs,
                 self.session.rerun_command(item.nodeid),
                 draft=self.session.draft,
+                share_steps=self.precedents.mode is not Reuse.NEVER,
             )
         except MitosisError:
             self.release_unused(item)
             raise
 
-    def _judge(self, outcome: Outcome) -> tuple[str, ...]:
+    def _judge(self, imported: Sequence[dict[str, Any]]) -> tuple[str, ...]:
         """Imported files that are not what the recorded commit holds; drafts vouch for none."""
         if self.session.draft or self.session.code.problem:
             return ()
-        files = [ImportedFile.from_json(one) for one in outcome.files]
+        files = [ImportedFile.from_json(one) for one in imported]
         found = verdicts(files, self.session.code.states, since=self.started)
         return tuple(str(one) for one in found)
 

@@ -13,7 +13,7 @@ import json
 import os
 import platform
 import sys
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -27,7 +27,7 @@ from pytest_mitosis.identity.imported import (
 from pytest_mitosis.identity.shadows import shadowing, vain_places
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Collection, Iterable, Mapping, Sequence
     from pathlib import Path
 
     from pytest_mitosis.identity.contents import FileContent
@@ -104,29 +104,66 @@ class CodeIdentity:
         return cls(modules, dict(data["distributions"]), vain, whole)
 
 
-def code_identity(root: Path, recorder: Recorder | None = None) -> CodeIdentity:
+@dataclass(frozen=True)
+class Reach:
+    """What a part of a process's life may depend on.
+
+    ``files`` are the project files it had imported, by real path; ``called`` the functions that
+    ran in it. Others that were imported meanwhile count if one of theirs ran, or is imported by
+    a function that ran.
+    """
+
+    files: frozenset[str]
+    called: frozenset[CalledFunction]
+
+
+def code_identity(
+    root: Path, recorder: Recorder | None = None, reach: Reach | None = None
+) -> CodeIdentity:
     """Look at what this process has imported and run; `root` is the project's repository.
 
     Without a recorder, or where it could not see everything, all bodies of the imported modules
-    count. Call it after `Recorder.stop`.
+    count. With `reach` only what that part of the process's life may depend on counts.
     """
     gaps = recorder.gaps if recorder is not None else (NOT_RECORDED,)
-    called = _by_file(recorder.called) if recorder is not None and not gaps else None
+    called = None
+    if recorder is not None and not gaps:
+        called = _by_file(recorder.called if reach is None else reach.called)
     top = os.path.realpath(root)
-    modules: list[ModuleCode] = []
-    named: set[str] = set()
-    for file in imported_files():
-        content = read_content(file.path)
-        syntax = content.syntax if content is not None else None
-        calls = None if called is None else called.get(str(file.path), set())
-        keys = _counting(syntax, calls)
-        modules.append(_module(file, top, syntax, keys))
-        named.add(file.module.partition(".")[0])
-        if syntax is not None:
-            named |= syntax.imports.union(*(syntax.functions[key].imports for key in keys))
+    entries = [_entry(file, called) for file in imported_files()]
+    if reach is not None and called is not None:
+        entries = _reached(entries, reach.files)
+    modules = [_module(one.file, top, one.syntax, one.keys) for one in entries]
+    named = {one.file.module.partition(".")[0] for one in entries}.union(
+        *(one.imports for one in entries)
+    )
     before = recorder.loaded_before if recorder is not None else frozenset()
     versions = {PYTHON: platform.python_version(), **imported_distributions(before, named)}
     return CodeIdentity(tuple(modules), versions, vain_places(top, named), "; ".join(gaps))
+
+
+def merge_code(codes: Iterable[CodeIdentity]) -> CodeIdentity:
+    """Join the code of parts of one trial, the last part being the one that looked last."""
+    modules: dict[tuple[str, str], ModuleCode] = {}
+    versions: dict[str, str] = {}
+    vain: dict[str, None] = {}
+    whole: dict[str, None] = {}
+    for code in codes:
+        for one in code.modules:
+            known = modules.get((one.repository, one.place))
+            bodies = {**known.bodies, **one.bodies} if known is not None else one.bodies
+            modules[one.repository, one.place] = replace(one, bodies=bodies)
+        versions |= code.distributions
+        vain |= dict.fromkeys(code.vain)
+        whole |= dict.fromkeys([code.whole] if code.whole else [])
+    # A place where an earlier part looked in vain may be where a later one found something.
+    places = {one.place.removesuffix(".py") for one in modules.values()}
+    return CodeIdentity(
+        tuple(modules.values()),
+        dict(sorted(versions.items())),
+        tuple(place for place in vain if place not in places),
+        "; ".join(whole),
+    )
 
 
 def compare_code(
@@ -172,6 +209,52 @@ def _versions(stamps: tuple[tuple[str, int], ...]) -> Mapping[str, str]:
     found = installed([place for place, _ in stamps])
     versions = {normalized(one.name): one.revision for one in found}
     return {**versions, PYTHON: platform.python_version()}
+
+
+@dataclass(frozen=True)
+class _Entry:
+    """An imported file, its functions that count, and the names those and itself import."""
+
+    file: ImportedFile
+    syntax: ModuleSyntax | None
+    keys: tuple[str, ...]
+    has_run: bool
+
+    @property
+    def imports_of_bodies(self) -> frozenset[str]:
+        if self.syntax is None:
+            return frozenset()
+        bodies = [self.syntax.functions[key] for key in self.keys]
+        own = {self.file.module.partition(".")[0]}
+        siblings = own if any(body.imports_siblings for body in bodies) else ()
+        return frozenset(siblings).union(*(body.imports for body in bodies))
+
+    @property
+    def imports(self) -> frozenset[str]:
+        own = self.syntax.imports if self.syntax is not None else ()
+        return self.imports_of_bodies.union(own)
+
+
+def _entry(file: ImportedFile, called: Mapping[str, set[CalledFunction]] | None) -> _Entry:
+    content = read_content(file.path)
+    syntax = content.syntax if content is not None else None
+    calls = None if called is None else called.get(str(file.path), set())
+    return _Entry(file, syntax, tuple(_counting(syntax, calls)), bool(calls))
+
+
+def _reached(entries: Sequence[_Entry], files: Collection[str]) -> list[_Entry]:
+    """Those of `files`, those of which something ran, and what functions of either import."""
+    reached = [one for one in entries if str(one.file.path) in files or one.has_run]
+    while True:
+        named = frozenset().union(*(one.imports_of_bodies for one in reached))
+        more = [
+            one
+            for one in entries
+            if one not in reached and one.file.module.partition(".")[0] in named
+        ]
+        if not more:
+            return [one for one in entries if one in reached]
+        reached += more
 
 
 def _by_file(called: Iterable[CalledFunction]) -> dict[str, set[CalledFunction]]:

@@ -45,6 +45,7 @@ class Recorder:
 
     def __init__(self) -> None:
         self._called: set[CalledFunction] = set()
+        self._before: set[CalledFunction] = set()
         self._gaps: list[str] = []
         self._tool: int | None = None
         self.loaded_before: frozenset[str] = frozenset()
@@ -62,31 +63,46 @@ class Recorder:
         else:
             self._gaps.append("Python 3.11 cannot tell which functions ran")
 
+    def restart(self) -> frozenset[CalledFunction]:
+        """Return what ran since the last restart; what runs again is noted again."""
+        seen = frozenset(self._called)
+        self._before |= seen
+        self._called.clear()
+        if sys.version_info >= (3, 12) and self._tool is not None:
+            sys.monitoring.restart_events()
+        return seen
+
     def stop(self) -> None:
-        """End it, and look for what may have run elsewhere."""
+        """End it."""
         if sys.version_info >= (3, 12) and self._tool is not None:
             sys.monitoring.set_events(self._tool, sys.monitoring.events.NO_EVENTS)
             sys.monitoring.register_callback(self._tool, sys.monitoring.events.PY_START, None)
             sys.monitoring.free_tool_id(self._tool)
             self._tool = None
-        name, start = PROCESS_START
-        if Recorder._has_forked or any(
-            call.qualname == start and os.path.basename(call.file) == name  # noqa: PTH119
-            for call in self._called
-        ):
-            self._gaps.append("child processes ran, in which calls are not seen")
-        if compilers := sorted(COMPILERS & sys.modules.keys()):
-            self._gaps.append(f"{compilers[0]} may have compiled functions")
 
     @property
     def called(self) -> frozenset[CalledFunction]:
         """The functions that ran, of the project, the standard library and all packages."""
+        return frozenset(self._before | self._called)
+
+    @property
+    def called_lately(self) -> frozenset[CalledFunction]:
+        """Those that ran since the last restart."""
         return frozenset(self._called)
 
     @property
     def gaps(self) -> tuple[str, ...]:
-        """Reasons why `called` may be incomplete, each once."""
-        return tuple(dict.fromkeys(self._gaps))
+        """Reasons why `called` may be incomplete by now, each once."""
+        found = list(self._gaps)
+        name, start = PROCESS_START
+        if Recorder._has_forked or any(
+            call.qualname == start and os.path.basename(call.file) == name  # noqa: PTH119
+            for call in self.called
+        ):
+            found.append("child processes ran, in which calls are not seen")
+        if compilers := sorted(COMPILERS & sys.modules.keys()):
+            found.append(f"{compilers[0]} may have compiled functions")
+        return tuple(dict.fromkeys(found))
 
     def _watch_forks(self) -> None:
         Recorder._has_forked = False

@@ -68,6 +68,11 @@ class FunctionSyntax:
         """Top-level names of the absolute imports in it."""
         return _imports(self.node.body, inside=True)
 
+    @cached_property
+    def imports_siblings(self) -> bool:
+        """Whether it imports from its own package by a relative import."""
+        return any(isinstance(n, ast.ImportFrom) and n.level for n in ast.walk(self.node))
+
 
 @dataclass(frozen=True, eq=False)
 class ModuleSyntax:

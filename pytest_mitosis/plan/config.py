@@ -26,6 +26,7 @@ KNOWN_KEYS = (
     "cwd",
     "timeout",
     "strict-code",
+    "reuse",
 )
 
 
@@ -49,6 +50,8 @@ class Project:
         The table's trials folder, also where the command line names another.
     timeout : float or None
         Seconds a trial may take.
+    reuse : mapping
+        Name of a step to whether trials may share what it returns.
     """
 
     root: Path
@@ -64,6 +67,7 @@ class Project:
     cwd: str = "trial"
     timeout: float | None = None
     strict_code: bool = False
+    reuse: Mapping[str, bool] = field(default_factory=dict)
 
     @property
     def own_folders(self) -> tuple[Path, ...]:
@@ -105,6 +109,7 @@ def read_project(start: Path, trials_folder: Path | None = None) -> Project:
         cwd=_choice(table, "cwd", ("trial", "root"), where),
         timeout=_seconds(table, where),
         strict_code=_flag(table, "strict-code", where),
+        reuse=_reuse(table, where),
     )
 
 
@@ -174,6 +179,14 @@ def _experiments(table: Mapping[str, Any], where: str) -> dict[str, tuple[str, .
             raise PlanError(f"{where} experiments is malformed: {name} has no steps")
         experiments[name] = steps
     return experiments
+
+
+def _reuse(table: Mapping[str, Any], where: str) -> dict[str, bool]:
+    found = dict(_table(table, "reuse", where))
+    for name, value in found.items():
+        if not isinstance(value, bool):
+            raise PlanError(f"{where} reuse: {name} has to be true or false, not {value!r}")
+    return found
 
 
 def _require_step_name(name: str, what: str) -> None:

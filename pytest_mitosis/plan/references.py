@@ -14,7 +14,7 @@ import os
 import sys
 import traceback
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from keyword import iskeyword
 from pathlib import Path
 from typing import Any
@@ -42,6 +42,8 @@ class LoadedStep:
         The parameter for the previous step's data, ``*`` for by position, empty for none.
     mark_lookup : bool
         Whether the lookup dictionary was given by ``@pytest.mark.experiment(lookup=…)``.
+    reuse : bool
+        Whether trials may share what it returns; ``@pytest.mark.experiment(reuse=False)``.
     """
 
     step: Step
@@ -53,6 +55,7 @@ class LoadedStep:
     data: str = ""
     data_optional: bool = False
     mark_lookup: bool = False
+    reuse: bool = True
 
     @property
     def name(self) -> str:
@@ -207,7 +210,9 @@ def _load_step(step: Step, *, takes_data: bool) -> LoadedStep:
             f"{what}: its lookup dictionary has to map parameters to variants; "
             f"{'lookup=' if 'lookup' in facts else step.lookup} does not ({type(lookup).__name__})"
         )
-    return _with_signature(step, action, lookup, takes_data, mark_lookup="lookup" in facts)
+    loaded = _with_signature(step, action, lookup, takes_data)
+    reuse = facts.get("reuse", True) is not False
+    return replace(loaded, mark_lookup="lookup" in facts, reuse=reuse)
 
 
 def _load_lookup(step: Step, what: str) -> Any:
@@ -219,8 +224,6 @@ def _with_signature(
     action: Callable[..., Any],
     lookup: Mapping[str, Any],
     takes_data: bool,
-    *,
-    mark_lookup: bool,
 ) -> LoadedStep:
     try:
         signature = inspect.signature(action)
@@ -249,7 +252,6 @@ def _with_signature(
         and (
             data.kind in (data.VAR_POSITIONAL, data.VAR_KEYWORD) or data.default is not data.empty
         ),
-        mark_lookup=mark_lookup,
     )
 
 

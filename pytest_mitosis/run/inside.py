@@ -34,6 +34,9 @@ def call(function: str, folder: str, arguments: dict[str, Any], namespace: dict[
         "keep": keep,
         "explain": explain,
         "finish": finish,
+        "mark": mark,
+        "offer": offer,
+        "adopt": adopt,
     }
     try:
         reply = steps[function](Path(folder), namespace, **arguments)
@@ -135,7 +138,15 @@ def keep(
     saved = save_result(result, folder / RESULTS, step)
     notes = [f"{step}: {p.path} ({p.type}) is kept as a pickle" for p in saved.pickled]
     notes += [f"{step}: {p.path} ({p.type}) could not be kept: {p.reason}" for p in saved.unsaved]
-    reply = {"notes": notes, "metrics": {}, "problem": "", "has_data": False, "has_metrics": False}
+    reply: dict[str, Any] = {
+        "notes": notes,
+        "metrics": {},
+        "problem": "",
+        "has_data": False,
+        "has_metrics": False,
+        "pickled": [part.path for part in saved.pickled],
+        "unsaved": [part.path for part in saved.unsaved],
+    }
     if not isinstance(result, Mapping):
         reply["problem"] = f"{step} returned {type(result).__name__}, not a dict with 'main'"
         return reply
@@ -144,6 +155,27 @@ def keep(
         reply["problem"] = f"{step} returned a dict without 'main'; it has {keys}"
     has = {"has_data": "data" in result, "has_metrics": "metrics" in result}
     return {**reply, "metrics": metrics_of(result), **has}
+
+
+def mark(folder: Path, namespace: dict[str, Any]) -> dict[str, Any]:
+    """Note what was imported for a step, see :func:`pytest_mitosis.run.handover.mark`."""
+    from pytest_mitosis.run import handover
+
+    return handover.mark(_recorders[-1])
+
+
+def offer(folder: Path, namespace: dict[str, Any], **which: Any) -> dict[str, Any]:
+    """Look at what a step left, see :func:`pytest_mitosis.run.handover.offer`."""
+    from pytest_mitosis.run import handover
+
+    return handover.offer(folder, namespace, _recorders[-1], **which)
+
+
+def adopt(folder: Path, namespace: dict[str, Any], **which: Any) -> dict[str, Any]:
+    """Take over what another trial's step left."""
+    from pytest_mitosis.run import handover
+
+    return handover.adopt(folder, namespace, **which)
 
 
 def explain(folder: Path, namespace: dict[str, Any]) -> dict[str, Any]:
@@ -178,7 +210,7 @@ def finish(folder: Path, namespace: dict[str, Any], *, root: str) -> dict[str, A
     logging.shutdown()
     for recorder in _recorders:
         recorder.stop()
-    code = code_identity(Path(root), *_recorders[-1:])
+    code = code_identity(Path(root), _recorders[-1] if _recorders else None)
     return {
         "code": {**code.to_json(), "digest": code.digest},
         "files": [file.to_json() for file in imported_files()],

@@ -82,8 +82,11 @@ def build_job(
     command: str,
     *,
     draft: bool,
+    share_steps: bool = False,
 ) -> Job:
     """The job of one trial; ``fixtures`` holds the values pytest gives to free arguments.
+
+    ``share_steps`` lets it take earlier steps over from other trials, and hand its own to them.
 
     Raises
     ------
@@ -94,7 +97,7 @@ def build_job(
     for step in loaded.steps:
         bound = [b for b in spec.bindings if b.step == step.name]
         arguments = [_argument(b, describer, fixtures, claim.folder) for b in bound]
-        steps.append(_job_step(step, arguments))
+        steps.append(_job_step(step, arguments, project))
     files = claim.folder / "files"
     return Job(
         trial=claim.id,
@@ -112,6 +115,7 @@ def build_job(
         timeout=loaded.timeout or project.timeout,
         command=command,
         steps=tuple(steps),
+        share_steps=share_steps,
     )
 
 
@@ -143,7 +147,7 @@ def _is_below_library(entry: str, prefix: str) -> bool:
     return Path(entry).is_relative_to(Path(prefix, "lib")) or entry == str(Path(prefix, "bin"))
 
 
-def _job_step(step: LoadedStep, arguments: Iterable[Argument]) -> JobStep:
+def _job_step(step: LoadedStep, arguments: Iterable[Argument], project: Project) -> JobStep:
     return JobStep(
         name=step.name,
         action=step.step.action,
@@ -151,6 +155,7 @@ def _job_step(step: LoadedStep, arguments: Iterable[Argument]) -> JobStep:
         data=step.data,
         data_optional=step.data_optional,
         arguments=tuple(arguments),
+        reuse=step.reuse and project.reuse.get(step.name, True),
     )
 
 

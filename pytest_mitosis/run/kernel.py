@@ -27,6 +27,8 @@ from pytest_mitosis.store.folder import now
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from pytest_mitosis.run.sharing import Sharing
+
 FILES = "files"
 NOT_REPRODUCIBLE = "NotReproducible"
 _LONGEST_MESSAGE = 2000
@@ -49,6 +51,8 @@ class KernelRun:
     folder: Path
     built: TrialNotebook
     client: TrialClient
+    sharing: Sharing
+    timeout: asyncio.Timeout
     metrics: dict[str, Any] = field(default_factory=dict)
     has_metrics: bool = False
     notes: list[str] = field(default_factory=list)
@@ -70,13 +74,13 @@ class KernelRun:
         first_run = self.built.run_cells[0]
         for index in range(first_run):
             await self._cell(index)
+            if self.sharing and index in self.built.load_cells:
+                await self._ask("mark")
         self.survey = await self._ask("survey")
         for index in range(len(self.job.steps)):
             await self._prove(index)
         self.proven = True
-        has_data = True
-        for index in range(len(self.job.steps)):
-            has_data = await self._step(index, has_data=has_data)
+        await self._steps()
         cells = self.built.notebook.cells
         await self._cell(len(cells) - 1)
         if self.has_metrics:
@@ -99,6 +103,56 @@ class KernelRun:
         self.built.notebook.cells[self.place].setdefault("outputs", []).append(output)
         self.client.save()
 
+    async def _steps(self) -> None:
+        """Run the steps in order, but for those that another trial has run already."""
+        index, has_data = 0, True
+        while index < len(self.job.steps):
+            done = await self.sharing.obtain(index, self._wait) if self.sharing else index
+            if done > index:
+                has_data = await self._adopt(index, done)
+                index = done
+                continue
+            async with self.sharing.running():
+                has_data = await self._step(index, has_data=has_data)
+            index += 1
+
+    def _wait(self, seconds: float) -> None:
+        """Time spent waiting for another trial is not this one's."""
+        deadline = self.timeout.when()
+        if deadline is not None:
+            self.timeout.reschedule(deadline + seconds)
+
+    async def _adopt(self, first: int, end: int) -> bool:
+        """Take over the results of steps ``first`` to ``end``, and say so where they would run."""
+        has_data = False
+        for index in range(first, end):
+            step, variable = self.job.steps[index], self.built.names[index].result
+            shared = self.sharing.taken[step.name]
+            reply = await self._ask(
+                "adopt", step=step.name, variable=variable, shared=str(shared.folder)
+            )
+            has_data = bool(reply["has_data"])
+            text = (
+                f"reused: trial {shared.trial} ran {step.name} with the same arguments, seed and "
+                f"code; what it returned is loaded\n"
+            )
+            output = nbformat.v4.new_output("stream", name="stdout", text=text)
+            self.built.notebook.cells[self.built.run_cells[index]]["outputs"] = [output]
+        self.client.save()
+        return has_data
+
+    async def _offer(self, index: int, seconds: float, kept: dict[str, Any], changed: str) -> None:
+        """Hand what a step left to other trials, if it is this one's turn to."""
+        if not self.sharing.has_turn:
+            return
+        step, variable = self.job.steps[index], self.built.names[index].result
+        unsaved = kept["unsaved"]
+        why_not = f"{unsaved[0]} of its result could not be kept" if unsaved else changed
+        offered = await self._ask(
+            "offer", index=index, step=step.name, variable=variable, root=self.job.root
+        )
+        self.sharing.finish(index, seconds, {**offered, "pickled": kept["pickled"]}, why_not)
+
     async def _step(self, index: int, *, has_data: bool) -> bool:
         step, place = self.job.steps[index], self.built.run_cells[index]
         names, last = self.built.names[index], index == len(self.job.steps) - 1
@@ -106,7 +160,9 @@ class KernelRun:
         if step.data and not has_data and step.data_optional:
             source = call_source(self.built, self.job, index, with_data=False)
             self.built.notebook.cells[place].source = source
+        clock = time.perf_counter()
         await self._cell(place)
+        seconds = round(time.perf_counter() - clock, 6)
         reply = await self._ask("keep", step=step.name, variable=names.result, last=last)
         self.notes += reply["notes"]
         self.metrics, self.has_metrics = reply["metrics"], reply["has_metrics"]
@@ -117,8 +173,12 @@ class KernelRun:
         if problem:
             self.show(Failure("ResultError", problem))
             raise TrialFailed(Failure("ResultError", problem))
-        for parameter in await self._differing(index):
-            self.notes.append(f"{step.name}.{parameter} was changed by the experiment as it ran")
+        changed = [
+            f"{step.name}.{parameter} was changed by the experiment as it ran"
+            for parameter in await self._differing(index)
+        ]
+        self.notes += changed
+        await self._offer(index, seconds, reply, *changed[:1] or [""])
         return bool(reply["has_data"])
 
     async def _cell(self, index: int) -> None:
@@ -186,8 +246,10 @@ class KernelRun:
         return reply
 
 
-def run_in_kernel(job: Job, folder: Path, built: TrialNotebook) -> Outcome:
+def run_in_kernel(job: Job, folder: Path, built: TrialNotebook, sharing: Sharing) -> Outcome:
     """Run ``job`` in a kernel and say what became of it; artifacts are in ``folder``.
+
+    ``sharing`` says which steps others have run already.
 
     A failing experiment is an outcome, not an exception. Ctrl-C and SIGTERM give the status
     ``interrupted``; the caller decides whether to go on.
@@ -201,12 +263,12 @@ def run_in_kernel(job: Job, folder: Path, built: TrialNotebook) -> Outcome:
     (folder / FILES).mkdir(exist_ok=True)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the user's filters are for the user's code
-        status, failure, run = asyncio.run(_drive(job, folder, built))
+        status, failure, run = asyncio.run(_drive(job, folder, built, sharing))
     duration = round(time.perf_counter() - clock, 6)
     outcome = Outcome(status, started, now(), duration, failure=failure)
     if run is None:
         return outcome
-    return replace(
+    outcome = replace(
         outcome,
         metrics=run.metrics,
         notes=tuple(run.notes),
@@ -219,10 +281,11 @@ def run_in_kernel(job: Job, folder: Path, built: TrialNotebook) -> Outcome:
         environment=run.survey.get("environment", {}),
         scheduler=run.survey.get("scheduler", {}),
     )
+    return sharing.complete(outcome)
 
 
 async def _drive(
-    job: Job, folder: Path, built: TrialNotebook
+    job: Job, folder: Path, built: TrialNotebook, sharing: Sharing
 ) -> tuple[Status, Failure | None, KernelRun | None]:
     task = asyncio.current_task()
     assert task is not None
@@ -233,7 +296,7 @@ async def _drive(
             with cancel_on_signals(task):
                 async with kernel_process(folder, job.cwd) as manager:
                     client = TrialClient(built.notebook, folder, manager)
-                    run = KernelRun(job, folder, built, client)
+                    run = KernelRun(job, folder, built, client, sharing, timeout)
                     failure = await _run_to_end(run)
     except (TimeoutError, asyncio.CancelledError):
         pass  # told apart below, as nbclient hides a cancelled cell behind a dead kernel

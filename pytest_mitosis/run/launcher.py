@@ -7,16 +7,20 @@ know pytest.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
+    from collections.abc import Callable, Collection, Sequence
     from pathlib import Path
 
     from pytest_mitosis.model import Job, Outcome, Trial
 
 
-def taints_nothing(_: Outcome) -> tuple[str, ...]:
+Judge: TypeAlias = "Callable[[Sequence[dict[str, Any]]], tuple[str, ...]]"
+"""Says which of a process's imported files, as :class:`Outcome` has them, taint a trial."""
+
+
+def taints_nothing(_: Sequence[dict[str, Any]]) -> tuple[str, ...]:
     """The judge of those who vouch for no code."""
     return ()
 
@@ -32,7 +36,7 @@ class Order:
     notes : tuple of str
         Recorded before the trial's own notes.
     judge : callable
-        Says which of the imported files taint the trial; called before the end is recorded.
+        Called before the end, or a step for others, is recorded; maybe in another thread.
     """
 
     job: Job
@@ -40,7 +44,7 @@ class Order:
     store: Path
     facts: tuple[tuple[str, str], ...] = ()
     notes: tuple[str, ...] = ()
-    judge: Callable[[Outcome], tuple[str, ...]] = taints_nothing
+    judge: Judge = taints_nothing
 
 
 class Handle(Protocol):

@@ -13,7 +13,9 @@ from pytest_mitosis.model import Failure, Outcome, Status
 from pytest_mitosis.run.environment import Environment, requirements_text
 from pytest_mitosis.run.html import render_page
 from pytest_mitosis.run.kernel import run_in_kernel
+from pytest_mitosis.run.launcher import taints_nothing
 from pytest_mitosis.run.notebook import build_notebook
+from pytest_mitosis.run.sharing import Sharing
 from pytest_mitosis.store.files import write_json
 from pytest_mitosis.store.folder import (
     JOB,
@@ -25,10 +27,11 @@ from pytest_mitosis.store.folder import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable
     from pathlib import Path
 
     from pytest_mitosis.model import Job, Trial
+    from pytest_mitosis.run.launcher import Judge
 
 
 def begin_trial(job: Job, folder: Path, provenance: dict[str, object]) -> None:
@@ -43,7 +46,7 @@ def run_trial(
     store: Path,
     facts: Iterable[tuple[str, str]] = (),
     notes: Iterable[str] = (),
-    judge: Callable[[Outcome], tuple[str, ...]] = lambda _: (),
+    judge: Judge = taints_nothing,
 ) -> tuple[Trial, Outcome]:
     """Run ``job``, render its page and write the final manifest with ``notes`` and its own.
 
@@ -57,13 +60,14 @@ def run_trial(
     """
     started = now()
     try:
-        outcome = run_in_kernel(job, folder, build_notebook(job, facts))
+        sharing = Sharing.of(job, folder, store, judge)
+        outcome = run_in_kernel(job, folder, build_notebook(job, facts), sharing)
     except Exception as error:
         failure = Failure(type(error).__name__, f"the trial could not be recorded: {error}")
         with contextlib.suppress(OSError):  # the disk may be too full even for that
             finish(folder, Outcome(Status.CRASHED, started, now(), 0.0, failure=failure), "")
         raise
-    tainted = judge(outcome)
+    tainted = judge(outcome.files)
     told = [f"tainted: {one}" for one in tainted]
     outcome = replace(outcome, notes=(*notes, *told, *outcome.notes), tainted=tainted)
     try:

@@ -152,6 +152,9 @@ def finish(folder: Path, outcome: Outcome, environment: str) -> Trial:
     """Write the final manifest: what the outcome says, and the checksum of every artifact."""
     manifest = read_json(folder / MANIFEST)
     failure = asdict(outcome.failure) if outcome.failure else None
+    for step in manifest["steps"]:
+        if step["name"] in outcome.reused:
+            step["reused"] = outcome.reused[step["name"]]
     manifest |= {
         "status": outcome.status.value,
         "started": outcome.started,

@@ -12,7 +12,7 @@ import os
 import re
 import socket
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pytest_mitosis.model import StoreError
 from pytest_mitosis.store.files import create_json, read_json
@@ -32,10 +32,13 @@ def turns(folder: Path) -> list[int]:
     return sorted(taken, reverse=True)
 
 
-def take_turn(folder: Path, number: int, owner: str) -> bool:
-    """Take turn ``number`` for this process; ``False`` if it is another's."""
+def take_turn(folder: Path, number: int, owner: str, commit: str | None = None) -> bool:
+    """Take turn ``number`` for this process; ``False`` if it is another's.
+
+    ``commit`` tells the others which code is at work.
+    """
     (folder / TURNS).mkdir(parents=True, exist_ok=True)
-    record = {"id": owner, "host": socket.gethostname(), "pid": os.getpid()}
+    record = {"id": owner, "host": socket.gethostname(), "pid": os.getpid(), "commit": commit}
     return create_json(folder / TURNS / str(number), record)
 
 
@@ -59,14 +62,19 @@ def keep_alive(folder: Path, number: int) -> None:
 
 def is_held(folder: Path, number: int) -> bool:
     """Whether the owner of turn ``number`` gives signs of life."""
+    return holder(folder, number) is not None
+
+
+def holder(folder: Path, number: int) -> dict[str, Any] | None:
+    """What the owner of turn ``number`` said of itself; None without signs of life."""
     file = folder / TURNS / str(number)
     try:
         record, age = read_json(file), time.time() - file.stat().st_mtime
     except (StoreError, OSError):
-        return False
+        return None
     if record.get("host") == socket.gethostname():
-        return not is_gone(record.get("pid", 0))
-    return age < LOST_AFTER_SECONDS
+        return None if is_gone(record.get("pid", 0)) else record
+    return record if age < LOST_AFTER_SECONDS else None
 
 
 def is_gone(pid: object) -> bool:
