@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any, Self
 if TYPE_CHECKING:
     from pathlib import Path
 
+NOT_REPRODUCIBLE = "NotReproducible"
+"""The type of a failure because a name means another value in the trial's process."""
 SCHEMA = 1
 """Version of every JSON file written; readers accept all older ones."""
 

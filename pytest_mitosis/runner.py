@@ -19,6 +19,7 @@ from pytest_mitosis.identity.imported import ImportedFile
 from pytest_mitosis.identity.repository import require_clean, snapshot
 from pytest_mitosis.identity.verdicts import verdicts
 from pytest_mitosis.model import (
+    NOT_REPRODUCIBLE,
     Binding,
     Failure,
     Job,
@@ -34,8 +35,6 @@ from pytest_mitosis.model import (
 )
 from pytest_mitosis.precedent import Precedents
 from pytest_mitosis.run.jobs import Describer, build_job
-from pytest_mitosis.run.kernel import NOT_REPRODUCIBLE
-from pytest_mitosis.run.trial import begin_trial, run_trial
 from pytest_mitosis.store.files import store_errors
 from pytest_mitosis.store.folder import MANIFEST, Claim, claim, release
 from pytest_mitosis.store.locks import Held, Name, take_lock, withdraw
@@ -191,6 +190,9 @@ class Runner:
     ) -> tuple[Trial, Outcome]:
         assert planned.loaded is not None
         store = self.session.project.trials_folder
+        # Imported here, as it takes longer than to reuse a hundred trials.
+        from pytest_mitosis.run.trial import begin_trial, run_trial
+
         claimed = self.claim(item)
         with store_errors(store):
             job = self._job(item, planned.loaded, spec)

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import nbformat
 from nbclient.exceptions import CellExecutionError, DeadKernelError
 
-from pytest_mitosis.model import Failure, Job, Kind, Outcome, Status
+from pytest_mitosis.model import NOT_REPRODUCIBLE, Failure, Job, Kind, Outcome, Status
 from pytest_mitosis.run import inside
 from pytest_mitosis.run.notebook import TrialNotebook, call_source, result_source
 from pytest_mitosis.run.outputs import TrialClient
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from pytest_mitosis.run.sharing import Sharing
 
 FILES = "files"
-NOT_REPRODUCIBLE = "NotReproducible"
 _LONGEST_MESSAGE = 2000
 _ANSI = re.compile(r"\x1b\[[0-9;]*m")
 

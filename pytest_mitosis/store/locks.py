@@ -14,6 +14,7 @@ file with its history inside would have to be replaced, and the later of two wou
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from glob import escape
 from typing import TYPE_CHECKING, Any
 
@@ -139,6 +140,8 @@ def check_lock(
     lock = current_lock(locks, name)
     if lock is None:
         return None
+    if lock.description == description:  # compare() decides; leaf by leaf the same is the same
+        return Held(lock, is_new=False)
     changes = compare(lock.description, description)
     errors = counting(changes, strict_code=strict_code)
     if errors:
@@ -211,9 +214,11 @@ def current_lock(locks: Path, name: Name) -> Lock | None:
         If the lock file cannot be read.
     """
     file = current_lock_file(lock_file(locks, name))
-    if not file.exists():
+    try:
+        stat = file.stat()
+    except FileNotFoundError:
         return None
-    lock = read_lock(file)
+    lock = _read_lock_as_of(file, (stat.st_ino, stat.st_size, stat.st_mtime_ns))
     if lock.name != name:
         raise LockError(
             f"{name} cannot be told from {lock.name} on this file system, which ignores case; "
@@ -263,6 +268,12 @@ def _create(
         "description": description.to_json(),
     }
     return Lock(name, file, description, record) if create_json(file, record) else None
+
+
+@lru_cache(maxsize=4096)
+def _read_lock_as_of(file: Path, _: tuple[int, int, int]) -> Lock:
+    """Read each lock once in a session: no lock file is ever replaced, and ``_`` would tell."""
+    return read_lock(file)
 
 
 def read_lock(file: Path) -> Lock:
