@@ -201,6 +201,31 @@ class Failure:
 
 
 @dataclass(frozen=True, slots=True)
+class Finding:
+    """Random numbers of a trial that did not come from its own streams.
+
+    Attributes
+    ----------
+    kind : str
+        ``global`` (a seeded global generator was used), ``reseeded`` (the experiment seeded one
+        itself) or ``unseeded`` (the operating system gave the seed: not reproducible).
+    step : str
+        Empty if it happened while the experiment was imported.
+    file, line
+        The project's line, relative to its root if below it; empty and 0 if it is not known.
+    text : str
+        All of it as a sentence.
+    """
+
+    kind: str
+    step: str
+    generator: str
+    file: str
+    line: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class Outcome:
     """What a job left behind; without it the process died.
 
@@ -224,6 +249,8 @@ class Outcome:
         Imported files that are not what the recorded commit holds.
     reused : dict
         Name of a step to the trial that ran it, where this one took it over.
+    randomness : tuple of Finding
+        What was found of global and unseeded random generators.
     notes : tuple of str
         Sentences worth a warning: a mutated parameter, pickled parts of a result.
     duration_s, cpu_s : float
@@ -243,6 +270,7 @@ class Outcome:
     files: tuple[dict[str, Any], ...] = ()
     tainted: tuple[str, ...] = ()
     reused: dict[str, dict[str, Any]] = field(default_factory=dict)
+    randomness: tuple[Finding, ...] = ()
     notes: tuple[str, ...] = ()
     failure: Failure | None = None
     proven: bool = False

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from pytest_mitosis.session import ExperimentSession
 
 ATTRIBUTE = "mitosis"
+MOST_NOTES = 10
 
 
 class ExitCode(IntEnum):
@@ -123,8 +124,13 @@ class Reporter:
         for line in render(rows):
             terminal.write_line(line)
         notes = dict.fromkeys(note for row in rows for note in row.notes)
-        for note in list(notes)[:10]:
+        for note in list(notes)[:MOST_NOTES]:
             terminal.write_line(f" note: {note}")
+        if len(notes) > MOST_NOTES:
+            more = len(notes) - MOST_NOTES
+            terminal.write_line(
+                f" and {more} more note{'s' * (more != 1)}, in the trials' trial.json"
+            )
         failed = any(terminal.stats.get(name) for name in ("failed", "error"))
         for line in self._pointers(rows, failed=failed):
             terminal.write_line(f" {line}")

@@ -22,7 +22,8 @@ from typing import Any
 from pytest_mitosis.model import Experiment, PlanError, Step
 from pytest_mitosis.plan.names import say_what_exists
 
-RUNNER_FILLED = ("seed", "rng")
+SEED = "seed"
+RNG = "rng"
 DATA = "data"
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pytest_mitosis.model import Kind
-from pytest_mitosis.plan.references import RUNNER_FILLED, LoadedExperiment, LoadedStep
+from pytest_mitosis.plan.references import RNG, SEED, LoadedExperiment, LoadedStep
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -19,18 +19,26 @@ Place = tuple[str, str]
 def runner_filled(
     experiment: LoadedExperiment, assigned: Collection[Place] = (), *, seeds_given: bool = True
 ) -> list[Place]:
-    """The ``seed`` and ``rng`` parameters that nothing else is given for.
+    """The parameters ``seed``, ``rng`` and ``rng_NAME`` that nothing else is given for.
 
-    Steps that declare different default seeds keep them unless the request names seeds.
+    Steps that declare different default seeds keep them unless the request names seeds. A
+    ``rng_NAME`` with a default or an entry in the lookup dictionary is a parameter like others.
     """
     return [
         (step.name, parameter)
         for step in experiment.steps
         for parameter in step.parameters
-        if parameter in RUNNER_FILLED
+        if _is_filled(step, parameter)
         and (step.name, parameter) not in assigned
-        and (seeds_given or parameter == "rng" or not keeps_own_seeds(experiment))
+        and (seeds_given or parameter != SEED or not keeps_own_seeds(experiment))
     ]
+
+
+def _is_filled(step: LoadedStep, parameter: str) -> bool:
+    if parameter in (SEED, RNG):
+        return True
+    is_stream = parameter.startswith(f"{RNG}_")
+    return is_stream and parameter not in step.defaults and not step.variants(parameter)
 
 
 def keeps_own_seeds(experiment: LoadedExperiment) -> bool:
@@ -51,16 +59,16 @@ def is_trial_seed(
 
     A literal for one of several seeded steps is that step's own.
     """
-    if one.parameter != "seed" or one.kind is not Kind.LITERAL or not one.tracked:
+    if one.parameter != SEED or one.kind is not Kind.LITERAL or not one.tracked:
         return False
     if not all(name.isdecimal() for name in one.names):
         return False
-    seeded = {step.name for step in experiment.steps if "seed" in step.parameters}
+    seeded = {step.name for step in experiment.steps if SEED in step.parameters}
     if seeded:
         return {step.name for step in targets} == seeded
     return not one.step and bool(runner_filled(experiment))
 
 
 def _declared(experiment: LoadedExperiment) -> set[int]:
-    defaults = [step.defaults.get("seed") for step in experiment.steps]
+    defaults = [step.defaults.get(SEED) for step in experiment.steps]
     return {seed for seed in defaults if type(seed) is int and seed >= 0}

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from pytest_mitosis.model import Binding, Kind, PlanError, TrialSpec
 from pytest_mitosis.plan import ids
 from pytest_mitosis.plan.names import require_safe, say_what_exists
+from pytest_mitosis.plan.references import SEED
 from pytest_mitosis.plan.seeds import (
     Place,
     default_seed,
@@ -186,16 +187,18 @@ def _assign(
 def _seed_options(
     experiment: LoadedExperiment, filled: Sequence[Place], seeds: Sequence[int]
 ) -> list[Option]:
-    kinds = {"seed": Kind.SEED, "rng": Kind.RNG}
     # Where steps keep seeds of their own, the trial's is in the id only if it was asked for.
     shown = bool(seeds) or not keeps_own_seeds(experiment)
-    names = {name for step in experiment.steps for name in step.variants("seed")}
+    names = {name for step in experiment.steps for name in step.variants(SEED)}
     return [
         Option(
-            ids.format_part("seed", f"({seed})" if str(seed) in names else str(seed))
+            ids.format_part(SEED, f"({seed})" if str(seed) in names else str(seed))
             if shown
             else "",
-            tuple(Binding(step, p, kinds[p], str(seed), value=seed) for step, p in filled),
+            tuple(
+                Binding(step, p, Kind.SEED if p == SEED else Kind.RNG, str(seed), value=seed)
+                for step, p in filled
+            ),
             seed=seed if shown else None,
         )
         for seed in seeds or [default_seed(experiment)]

@@ -117,6 +117,7 @@ def _facts(trial: Trial) -> list[tuple[str, Any]]:
         ("rerun", m.get("command")),
         ("folder", trial.folder),
     ]
+    facts += [("randomness", found["text"]) for found in m.get("randomness", ())]
     facts += [("", name) for name in m.get("artifacts", {})]
     return facts
 

@@ -13,16 +13,20 @@ import os
 import sys
 import traceback
 from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from pytest_mitosis.identity.executed import Recorder
+    from pytest_mitosis.run.watch import Watch
 
 REPLY = ".reply.json"
 OUTPUT = "output.txt"
 RESULTS = "results"
-_recorders: list[Recorder] = []  # one trial runs in a process, between begin and finish
+# One trial runs in a process, between begin and finish.
+_recorders: list[Recorder] = []
+_watches: list[Watch] = []
 
 
 def call(function: str, folder: str, arguments: dict[str, Any], namespace: dict[str, Any]) -> None:
@@ -50,16 +54,26 @@ def call(function: str, folder: str, arguments: dict[str, Any], namespace: dict[
 
 
 def begin(
-    folder: Path, namespace: dict[str, Any], *, debug: bool, sys_path: list[str]
+    folder: Path,
+    namespace: dict[str, Any],
+    *,
+    debug: bool,
+    sys_path: list[str],
+    root: str,
+    seed: int,
+    has_seed: bool,
 ) -> dict[str, Any]:
-    """Send the root logger to ``log.txt`` and make the parent's import path hold here too."""
+    """Send the root logger to ``log.txt`` and make the parent's import path hold here too.
+
+    From here on calls and random numbers are watched.
+    """
     handler = logging.FileHandler(folder / "log.txt", encoding="utf-8")
     handler.setFormatter(
         logging.Formatter("%(asctime)s %(levelname)s %(name)s:%(lineno)d %(message)s")
     )
-    root = logging.getLogger()
-    root.addHandler(handler)
-    root.setLevel(logging.DEBUG if debug else logging.INFO)
+    top = logging.getLogger()
+    top.addHandler(handler)
+    top.setLevel(logging.DEBUG if debug else logging.INFO)
     for noisy in ("asyncio", "matplotlib", "PIL", "IPKernelApp", "Comm", "parso", "traitlets"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
     _echo_to(folder / OUTPUT)
@@ -68,6 +82,10 @@ def begin(
 
     _recorders.append(Recorder())
     _recorders[-1].start()
+    from pytest_mitosis.run.watch import Watch
+
+    _watches.append(Watch(seed, Path(root), has_seed))
+    _watches[-1].start()
     sys.path.extend(path for path in sys_path if path not in sys.path)
     return {}
 
@@ -117,6 +135,7 @@ def survey(folder: Path, namespace: dict[str, Any]) -> dict[str, Any]:
     """The environment as it is once the experiment's modules are imported."""
     from pytest_mitosis.run.environment import collect_environment, scheduler_variables
 
+    _look("")
     environment = collect_environment()
     return {
         "environment": {**environment.to_json(), "digest": environment.short_digest},
@@ -133,6 +152,7 @@ def keep(
     """
     from pytest_mitosis.store.results import metrics_of, save_result
 
+    _look(step)
     result = namespace[variable]
     (folder / RESULTS).mkdir(exist_ok=True)
     saved = save_result(result, folder / RESULTS, step)
@@ -202,18 +222,28 @@ def _drop_frames_of_ipython(told: traceback.TracebackException) -> None:
             _drop_frames_of_ipython(before)
 
 
-def finish(folder: Path, namespace: dict[str, Any], *, root: str) -> dict[str, Any]:
-    """The code this process imported and ran, and what it used."""
+def _look(step: str) -> None:
+    for watch in _watches:
+        watch.look(step)
+
+
+def finish(folder: Path, namespace: dict[str, Any], *, root: str, step: str) -> dict[str, Any]:
+    """The code this process imported and ran, and what it used; ``step`` may not have ended."""
     from pytest_mitosis.identity.code import code_identity
     from pytest_mitosis.identity.imported import imported_files
 
+    _look(step)
     logging.shutdown()
+    for watch in _watches:
+        watch.stop()
     for recorder in _recorders:
         recorder.stop()
     code = code_identity(Path(root), _recorders[-1] if _recorders else None)
     return {
         "code": {**code.to_json(), "digest": code.digest},
         "files": [file.to_json() for file in imported_files()],
+        "randomness": [asdict(found) for watch in _watches for found in watch.findings],
+        "seeded": [name for watch in _watches for name in watch.seeded],
         **_usage(),
     }
 

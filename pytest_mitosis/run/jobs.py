@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from pytest_mitosis.store.folder import Claim
 
 INPUTS = "inputs"
+GLOBALS = ("numpy", "torch")
+"""Packages with a global generator, which is seeded if the experiment imports them."""
 
 
 @dataclass
@@ -111,7 +113,7 @@ def build_job(
         root=str(project.root),
         cwd=str(project.root if project.cwd == "root" else files),
         sys_path=tuple(import_path()),
-        globals=("numpy",) if "numpy" in sys.modules else (),
+        globals=tuple(name for name in GLOBALS if name in sys.modules),
         timeout=loaded.timeout or project.timeout,
         command=command,
         steps=tuple(steps),
@@ -218,7 +220,7 @@ def _source(binding: Binding) -> str:
             wrapped = ".vals" if _is_wrapper(binding.value) else ""
             return f'["{binding.parameter}"]["{binding.name}"]{wrapped}'
         case Kind.RNG:
-            return generator_source(int(binding.name), binding.step)
+            return generator_source(int(binding.name), binding.step, binding.parameter)
         case Kind.SEED | Kind.LITERAL:
             return binding.name
         case _:

@@ -17,12 +17,26 @@ from typing import TYPE_CHECKING, Any
 import nbformat
 from nbclient.exceptions import CellExecutionError, DeadKernelError
 
-from pytest_mitosis.model import NOT_REPRODUCIBLE, Failure, Job, Kind, Outcome, Status
+from pytest_mitosis.model import (
+    NOT_REPRODUCIBLE,
+    Failure,
+    Finding,
+    Job,
+    Kind,
+    Outcome,
+    Status,
+)
 from pytest_mitosis.run import inside
-from pytest_mitosis.run.notebook import TrialNotebook, call_source, result_source
+from pytest_mitosis.run.notebook import (
+    SETUP_CELL,
+    TrialNotebook,
+    call_source,
+    result_source,
+    setup_source,
+)
 from pytest_mitosis.run.outputs import TrialClient
 from pytest_mitosis.run.process import cancel_on_signals, connect, explain_death, kernel_process
-from pytest_mitosis.store.folder import now
+from pytest_mitosis.store.folder import now, takes_seed
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -59,7 +73,7 @@ class KernelRun:
     unproven: dict[str, Any] = field(default_factory=dict)
     survey: dict[str, Any] = field(default_factory=dict)
     ending: dict[str, Any] = field(default_factory=dict)
-    place: int = 1  # the setup cell, if nothing ran
+    place: int = SETUP_CELL  # if nothing ran
 
     async def execute(self) -> None:
         """Run all cells.
@@ -69,7 +83,14 @@ class KernelRun:
         TrialFailed
             If a cell raises, or a step does not return what it owes.
         """
-        await self._ask("begin", debug=self.job.draft, sys_path=list(self.job.sys_path))
+        await self._ask(
+            "begin",
+            debug=self.job.draft,
+            sys_path=list(self.job.sys_path),
+            root=self.job.root,
+            seed=self.job.seed,
+            has_seed=takes_seed(self.job),
+        )
         first_run = self.built.run_cells[0]
         for index in range(first_run):
             await self._cell(index)
@@ -89,7 +110,12 @@ class KernelRun:
 
     async def finish(self) -> None:
         """Have the process tell which code it ran and what it used."""
-        self.ending = await self._ask("finish", root=self.job.root)
+        step = self.client.step if self.place >= self.built.run_cells[0] else ""
+        self.ending = await self._ask("finish", root=self.job.root, step=step)
+        # What was first imported by a step was seeded then; a rerun of the cells does it here.
+        cell = self.built.notebook.cells[SETUP_CELL]
+        cell.source = setup_source(self.job, self.ending["seeded"])
+        self.client.save()
 
     def show(self, failure: Failure) -> None:
         """Put a failure that is no exception of the experiment's below the cell it ended."""
@@ -267,10 +293,12 @@ def run_in_kernel(job: Job, folder: Path, built: TrialNotebook, sharing: Sharing
     outcome = Outcome(status, started, now(), duration, failure=failure)
     if run is None:
         return outcome
+    findings = tuple(Finding(**one) for one in run.ending.get("randomness", ()))
     outcome = replace(
         outcome,
         metrics=run.metrics,
-        notes=tuple(run.notes),
+        notes=(*run.notes, *(found.text for found in findings)),
+        randomness=findings,
         proven=run.proven,
         unproven=run.unproven,
         cpu_s=run.ending.get("cpu_s"),

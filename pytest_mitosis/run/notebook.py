@@ -12,15 +12,18 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from pytest_mitosis.model import Job, JobStep, Kind
+from pytest_mitosis.run.randomness import numpy_seed, torch_seed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable
 
 _ADDRESS_OR_MARKUP = re.compile(
     r"(?P<address>https?://[\w./~%?=+-]*[\w/])|(?P<markup>[\\`*_{}\[\]<>()#|$~])"
 )
 _PER_STEP = ("parameters", "result")
-_TAKEN = ("np", "pickle", "random", "sys", "Path", *_PER_STEP)
+_TAKEN = ("np", "pickle", "random", "sys", "torch", "Path", *_PER_STEP)
+SETUP_CELL = 1
+"""Where the notebook's first code cell is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +51,7 @@ def build_notebook(job: Job, facts: Iterable[tuple[str, str]] = ()) -> TrialNote
     from nbformat import v4
 
     writer = _Writer(job)
-    cells = [v4.new_markdown_cell(_title(job, facts)), v4.new_code_cell(_setup(job))]
+    cells = [v4.new_markdown_cell(_title(job, facts)), v4.new_code_cell(setup_source(job))]
     load_cells, run_cells = [], []
     for step in job.steps:
         load_cells.append(len(cells))
@@ -172,22 +175,34 @@ def _sorted_imports(lines: list[str]) -> list[str]:
     ]
 
 
-def _setup(job: Job) -> str:
+def setup_source(job: Job, seeded: Collection[str] = ()) -> str:
+    """The source of the first cell: import path, and seeds of the global generators.
+
+    ``seeded`` names those, beside the ones the job names, that were seeded at their import.
+    """
     sources = "\n".join(a.source for s in job.steps for a in s.arguments)
     needs = {"random", "sys"} if job.sys_path else {"random"}
     needs |= {"pickle"} if "pickle." in sources else set()
     lines = [f"import {name}" for name in sorted(needs)]
     if "Path(" in sources:
         lines.append("from pathlib import Path")
-    numpy = "numpy" in job.globals or "np." in sources
+    names = {*job.globals, *seeded}
+    numpy = "numpy" in names or "np." in sources
+    torch = "torch" in names
+    if numpy or torch:
+        lines.append("")
     if numpy:
-        lines += ["", "import numpy as np"]
+        lines.append("import numpy as np")
+    if torch:
+        lines.append("import torch")
     lines.append("")
     if job.sys_path:
         lines.append(f"sys.path[:0] = {json.dumps(job.sys_path)}")
     lines.append(f"random.seed({job.seed})")
     if numpy:
-        lines.append(f"np.random.seed({job.seed % 2**32})")
+        lines.append(f"np.random.seed({numpy_seed(job.seed)})")
+    if torch:
+        lines.append(f"torch.manual_seed({torch_seed(job.seed)})")
     return "\n".join(lines)
 
 
@@ -212,7 +227,7 @@ def _parameter_rows(job: Job) -> list[tuple[str, str]]:
             if one.kind is Kind.VARIANT:
                 rows.append((label, f"{one.name}: {one.summary}"))
             elif one.kind is Kind.RNG:
-                rows.append((label, f"stream {step.name}/rng of seed {one.name}"))
+                rows.append((label, f"stream {step.name}/{one.parameter} of seed {one.name}"))
             else:
                 rows.append((label, one.summary or one.name))
     return rows

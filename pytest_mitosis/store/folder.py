@@ -119,7 +119,7 @@ def manifest_of(job: Job, provenance: dict[str, Any]) -> dict[str, Any]:
         "status": Status.RUNNING.value,
         "draft": job.draft,
         "hypothesis": job.hypothesis,
-        "seed": job.seed if _takes_seed(job) else None,
+        "seed": job.seed if takes_seed(job) else None,
         "steps": [{"name": s.name, "action": s.action, "lookup": s.lookup} for s in job.steps],
         "parameters": [
             {
@@ -143,7 +143,8 @@ def manifest_of(job: Job, provenance: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _takes_seed(job: Job) -> bool:
+def takes_seed(job: Job) -> bool:
+    """Whether any step of a job is given the trial's seed, or a stream of it."""
     kinds = {argument.kind for step in job.steps for argument in step.arguments}
     return bool(kinds & {Kind.SEED, Kind.RNG})
 
@@ -166,6 +167,7 @@ def finish(folder: Path, outcome: Outcome, environment: str) -> Trial:
         "metrics": outcome.metrics,
         "notes": list(outcome.notes),
         "tainted": list(outcome.tainted),
+        "randomness": [asdict(found) for found in outcome.randomness],
         **({"scheduler": outcome.scheduler} if outcome.scheduler else {}),
         **({"code": outcome.code} if outcome.code else {}),
         **({"failure": failure} if failure else {}),
