@@ -9,17 +9,19 @@ takes entropy from the operating system does so through names private to `random
 from __future__ import annotations
 
 import contextlib
+import linecache
 import random
 import sys
 from dataclasses import dataclass, field
 from types import BuiltinFunctionType, CodeType, FunctionType, MethodType, ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from pytest_mitosis.identity.executed import TOOL_IDS
 from pytest_mitosis.run.callers import Caller, Callers
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from types import FrameType
 
 PYTHON = "random"
 NUMPY = "numpy.random"
@@ -58,6 +60,8 @@ class Sightings:
     _functions: dict[int, str] = field(default_factory=dict)
     _undo: list[Callable[[], None]] = field(default_factory=list)
     _tool: int | None = None
+    _seeding: tuple[int, int] = (0, 0)
+    _legacy: tuple[type, ...] = ()
 
     def start(self) -> None:
         """Begin to see; `with_numpy` follows when numpy is there."""
@@ -69,6 +73,7 @@ class Sightings:
     def with_numpy(self, module: ModuleType) -> None:
         """See numpy's generators as well, from now on; ``module`` is ``numpy.random``."""
         self._owners[id(module.mtrand._rand)] = NUMPY
+        self._legacy = (module.RandomState,)
         for name in _NUMPY_FUNCTIONS:
             if hasattr(module.mtrand, name):
                 self._functions[id(getattr(module.mtrand, name))] = NUMPY
@@ -108,13 +113,21 @@ class Sightings:
         self._undo.append(lambda: setattr(module, name, inner))
 
     def _saw_numpy_entropy(self) -> None:
+        frame = sys._getframe(2)
         # A copied or unpickled generator is made without a seed and then given its state.
-        if sys._getframe(2).f_code.co_filename.endswith(_NUMPY_COPIES):
+        if frame.f_code.co_filename.endswith(_NUMPY_COPIES) or self._is_seeding(frame):
             return
         caller = self._callers.find(2)
         # What a package sets up for itself while it is imported is its own affair.
         if caller.file and not (caller.package and caller.is_import):
             self._unseeded[Unseeded("numpy", caller)] = None
+
+    def _is_seeding(self, frame: FrameType) -> bool:
+        """Whether it calls ``RandomState(seed)``, which is made without a seed and then seeded."""
+        if self._tool is not None:
+            return self._seeding == (id(frame), frame.f_lasti)
+        line = linecache.getline(frame.f_code.co_filename, frame.f_lineno)
+        return "RandomState(" in line and "RandomState()" not in line
 
     def _saw_system_entropy(self) -> None:
         caller = self._direct_caller(3)
@@ -156,6 +169,8 @@ class Sightings:
 
             def saw(_code: CodeType, _offset: int, function: object, first: object) -> object:
                 kind = type(function)
+                if kind is type and issubclass(cast("type", function), self._legacy):
+                    return self._saw_legacy(first, sys._getframe(1))
                 owner = function.__self__ if kind in bound else first  # type: ignore[attr-defined]
                 generator = owners.get(id(owner)) or functions.get(id(function))
                 if generator is not None and (kind in bound or _is_method(function)):
@@ -164,6 +179,11 @@ class Sightings:
                 return disable
 
             return saw
+
+        def _saw_legacy(self, seed: object, frame: FrameType) -> None:
+            """Every call of ``RandomState`` is seen, whatever its first one was given."""
+            given = seed is not None and seed is not sys.monitoring.MISSING
+            self._seeding = (id(frame), frame.f_lasti) if given else (0, 0)
 
         def _saw_seeding(self, _code: CodeType, _offset: int) -> None:
             """Called as `random.Random.seed` or ``setstate`` begins; a copy does both."""
