@@ -37,7 +37,7 @@ def runner_filled(
 def _is_filled(step: LoadedStep, parameter: str) -> bool:
     if parameter in (SEED, RNG):
         return True
-    is_stream = parameter.startswith(f"{RNG}_")
+    is_stream = parameter.startswith(f"{RNG}_") and parameter != f"{RNG}_"
     return is_stream and parameter not in step.defaults and not step.variants(parameter)
 
 
