@@ -61,7 +61,7 @@ def require_targets(experiments: Sequence[LoadedExperiment], request: Request) -
             raise PlanError(f"{where} has no parameter {one.parameter!r}; {names}")
     if request.seeds and not any(runner_filled(e) for e in experiments):
         names = " and ".join(e.name for e in experiments)
-        raise PlanError(f"--seeds: {names} has neither a parameter 'seed' nor 'rng'")
+        raise PlanError(f"--seeds: {names} has no parameter 'seed', 'rng' or 'rng_NAME'")
 
 
 def expand(experiment: LoadedExperiment, request: Request) -> list[TrialSpec]:

@@ -458,7 +458,7 @@ def test_seeds_for_an_experiment_without_are_refused():
     one = load(("gen", lambda noise: ..., {}))
     two = load(("fit", lambda alpha: ..., {}))
     assert refused(require_targets, [one, two], request(seeds="0-4")) == (
-        "--seeds: gen and fit has neither a parameter 'seed' nor 'rng'"
+        "--seeds: gen and fit has no parameter 'seed', 'rng' or 'rng_NAME'"
     )
 
 

@@ -131,7 +131,7 @@ CASES = {
     "seeds": (["--exp", "fit", "--seeds", "a-b"], "--seeds a-b: 'a-b' is no seed; *"),
     "seeds of seedless": (
         ["--exp", "needs", "--seeds", "1"],
-        "--seeds: needs has neither a parameter 'seed' nor 'rng'",
+        "--seeds: needs has no parameter 'seed', 'rng' or 'rng_NAME'",
     ),
     "ambiguous parameter": (
         ["--exp", "both", "--variant", "length=short"],
