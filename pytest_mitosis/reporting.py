@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 ATTRIBUTE = "mitosis"
 MOST_NOTES = 10
+LOUD = ("tainted: ", "not reproducible: ")
+"""What notes begin with that come before others."""
 
 
 class ExitCode(IntEnum):
@@ -123,8 +125,9 @@ class Reporter:
             terminal.section("trials (this session)")
         for line in render(rows):
             terminal.write_line(line)
-        notes = dict.fromkeys(note for row in rows for note in row.notes)
-        for note in list(notes)[:MOST_NOTES]:
+        found = dict.fromkeys(note for row in rows for note in row.notes)
+        notes = sorted(found, key=lambda note: not note.startswith(LOUD))
+        for note in notes[:MOST_NOTES]:
             terminal.write_line(f" note: {note}")
         if len(notes) > MOST_NOTES:
             more = len(notes) - MOST_NOTES

@@ -115,6 +115,12 @@ class Watch:
             self.seeded.append(TORCH)
 
 
-def _state_of_numpy(module: ModuleType) -> tuple[bytes, int, int, float]:
-    _, keys, position, has_gauss, gauss = module.get_state()
-    return keys.tobytes(), position, has_gauss, gauss
+def _state_of_numpy(module: ModuleType) -> object:
+    """Its state; as a dictionary, because the experiment may have put in another bit generator."""
+    return _comparable(module.get_state(legacy=False))
+
+
+def _comparable(state: Any) -> object:  # Any: dictionaries, arrays and numbers
+    if isinstance(state, dict):
+        return {name: _comparable(value) for name, value in state.items()}
+    return state.tobytes() if hasattr(state, "tobytes") else state

@@ -142,6 +142,16 @@ def test_own_seed_of_a_global_generator_is_told_apart(watched):
         assert brief([found]) == [("global", "fit", "numpy.random", 0)]
 
 
+def test_other_bit_generator_in_the_global_one_is_told_apart(watched):
+    before = np.random.get_bit_generator()
+    try:
+        (found,) = watched("np.random.set_bit_generator(np.random.PCG64(3))\nnp.random.rand()")
+    finally:
+        np.random.set_bit_generator(before)
+    kind = "reseeded" if SEES_CALLS else "global"
+    assert brief([found]) == [(kind, "fit", "numpy.random", 6 if SEES_CALLS else 0)]
+
+
 def test_each_step_is_looked_at_for_itself(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(str(tmp_path))
     put(tmp_path / "exp_two.py", "import random\ndef helper():\n    random.random()\n")

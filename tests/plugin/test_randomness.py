@@ -158,3 +158,18 @@ def test_show_says_what_was_found(ran):
         f"randomness {one['text']}" for one in manifest(folder)["randomness"]
     ]
     assert manifest(folder)["notes"] == [one["text"] for one in manifest(folder)["randomness"]]
+
+
+def test_loudest_notes_come_first_and_the_rest_are_counted(project):
+    lines = ["random.random()", *["random.SystemRandom().random()"] * 11]
+    body = "\n".join(f"    {line}" for line in lines)
+    project.write(
+        "exp_many.py", f"import random\n\n\ndef exp_many():\n{body}\n    return {{'main': 1}}\n"
+    )
+    result = project.run("--exp-draft", "--exp", "many")
+    assert result.ret == 0
+    notes = [line for line in result.outlines if line.startswith((" note:", " and "))]
+    assert [note[:38] for note in notes[:10]] == [
+        " note: not reproducible: many draws fro"[:38]
+    ] * 10
+    assert notes[10:] == [" and 2 more notes, in the trials' trial.json"]
