@@ -195,7 +195,10 @@ def adopt(folder: Path, namespace: dict[str, Any], **which: Any) -> dict[str, An
     """Take over what another trial's step left."""
     from pytest_mitosis.run import handover
 
-    return handover.adopt(folder, namespace, **which)
+    reply = handover.adopt(folder, namespace, **which)
+    for watch in _watches:
+        watch.forget()
+    return reply
 
 
 def explain(folder: Path, namespace: dict[str, Any]) -> dict[str, Any]:

@@ -70,6 +70,11 @@ class Watch:
             self._note(FindingKind.UNSEEDED, step, one.generator, one.caller)
         seen.clear()
 
+    def forget(self) -> None:
+        """Pass over what happened since the last look; it was not the experiment's doing."""
+        self._states = {generator: read() for generator, read in self._read.items()}
+        self._sightings.clear()
+
     def _note_use(self, step: str, generator: str) -> None:
         seeded, used = (
             one.get(generator) for one in (self._sightings.seeded, self._sightings.used)

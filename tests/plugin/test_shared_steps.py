@@ -112,6 +112,14 @@ def test_record_says_which_step_came_from_where(done):
     assert "reused" not in manifest(second)["steps"][1]
 
 
+def test_use_of_global_generators_is_found_where_it_happened(done):
+    steps = [
+        [found["step"] for found in manifest(of(done, name))["randomness"]]
+        for name in ("alpha=few", "alpha=most")
+    ]
+    assert steps == [["sim", "fit"], ["fit"]]
+
+
 def test_notebook_says_that_the_cell_did_not_run_and_keeps_its_source(done):
     first, second = (notebook(of(done, name))["cells"] for name in ("alpha=few", "alpha=most"))
     place = next(i for i, c in enumerate(first) if "sim_result = make(" in "".join(c["source"]))
