@@ -10,17 +10,21 @@ import importlib
 import random
 import sys
 from collections.abc import Mapping, MutableMapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pytest_mitosis.model import ResultError
+from pytest_mitosis.run.randomness import FindingKind
 from pytest_mitosis.store.results import load_result, save_result
 from pytest_mitosis.store.steps import FILES, GENERATORS, HANDOVER, RESULTS
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from pytest_mitosis.identity.code import Reach
     from pytest_mitosis.identity.executed import CalledFunction, Recorder
+    from pytest_mitosis.model import Finding
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +49,11 @@ def mark(recorder: Recorder) -> dict[str, Any]:
 
 
 def offer(
-    folder: Path, namespace: MutableMapping[str, Any], recorder: Recorder, **which: Any
+    folder: Path,
+    namespace: MutableMapping[str, Any],
+    recorder: Recorder,
+    findings: Sequence[Finding],
+    **which: Any,
 ) -> dict[str, Any]:
     """Tell which code a step and those before it depended on, and whether it can be shared.
 
@@ -61,7 +69,8 @@ def offer(
         "code": {**code.to_json(), "digest": code.digest},
         "files": [file.to_json() for file in imported_files()],
         "seeded": False,
-        "unshared": _unshared(folder),
+        "randomness": [asdict(found) for found in findings],
+        "unshared": _unshared(folder, findings),
     }
     if reply["unshared"]:
         return reply
@@ -100,8 +109,11 @@ def _reach(index: int, recorder: Recorder) -> Reach:
     return Reach(_loaded[index].files | lately, called)
 
 
-def _unshared(folder: Path) -> str:
+def _unshared(folder: Path, findings: Sequence[Finding]) -> str:
     """Why what is left by now cannot be shared, as far as this process can tell."""
+    for found in findings:
+        if found.kind == FindingKind.UNSEEDED:
+            return found.text
     for path in (folder / FILES).rglob("*"):
         if path.is_symlink() or not (path.is_file() or path.is_dir()):
             return f"{path.relative_to(folder)} is no plain file"
@@ -115,7 +127,7 @@ def _generators() -> dict[str, Any]:
     """The states of the global generators that are imported."""
     states: dict[str, Any] = {"random": random.getstate()}
     if "numpy.random" in sys.modules:
-        states["numpy"] = sys.modules["numpy.random"].get_state()
+        states["numpy"] = sys.modules["numpy.random"].get_state(legacy=False)
     if "torch" in sys.modules:
         states["torch"] = bytes(sys.modules["torch"].get_rng_state().tolist())
     return states
@@ -123,12 +135,9 @@ def _generators() -> dict[str, Any]:
 
 def _differ(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
     """Whether a generator was used; one that was imported meanwhile may have been."""
+    from pytest_mitosis.identity import describe
 
-    def comparable(states: Mapping[str, Any]) -> dict[str, Any]:
-        numpy = states.get("numpy")
-        return {**states, "numpy": numpy and (numpy[1].tobytes(), *numpy[2:])}
-
-    return comparable(one) != comparable(other)
+    return describe(dict(one)).digest != describe(dict(other)).digest
 
 
 def _restore(states: Mapping[str, Any]) -> None:

@@ -188,7 +188,8 @@ def offer(folder: Path, namespace: dict[str, Any], **which: Any) -> dict[str, An
     """Look at what a step left, see :func:`pytest_mitosis.run.handover.offer`."""
     from pytest_mitosis.run import handover
 
-    return handover.offer(folder, namespace, _recorders[-1], **which)
+    findings = [found for watch in _watches for found in watch.findings]
+    return handover.offer(folder, namespace, _recorders[-1], findings, **which)
 
 
 def adopt(folder: Path, namespace: dict[str, Any], **which: Any) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pytest_mitosis.identity.code import CodeIdentity, merge_code
+from pytest_mitosis.model import Finding
 from pytest_mitosis.store.files import read_json
 from pytest_mitosis.store.folder import HEARTBEAT_SECONDS, MANIFEST
 from pytest_mitosis.store.steps import SharedStep, Wanted, beginnings, look, publish, take_over
@@ -138,6 +139,7 @@ class Sharing:
             "duration_s": seconds,
             "seed": self.job.seed if offered["seeded"] else None,
             "pickled": offered["pickled"],
+            "randomness": [*self._findings(), *offered["randomness"]],
             "code": self._code(offered["code"]),
             **({"unshared": problem} if problem else {}),
         }
@@ -164,7 +166,19 @@ class Sharing:
         }
         notes = tuple(f"{name}: reused from trial {one.trial}" for name, one in self.taken.items())
         code = self._code(outcome.code) if outcome.code else outcome.code
-        return replace(outcome, reused=reused, code=code, notes=(*notes, *outcome.notes))
+        found = [Finding(**one) for one in self._findings()]
+        return replace(
+            outcome,
+            reused=reused,
+            code=code,
+            randomness=(*found, *outcome.randomness),
+            notes=(*notes, *outcome.notes),
+        )
+
+    def _findings(self) -> list[dict[str, Any]]:
+        """What the steps taken over did with random numbers, which this trial's depend on."""
+        steps = {step.folder: step for step in self.taken.values()}.values()
+        return [found for step in steps for found in step.record.get("randomness", ())]
 
     def _code(self, own: dict[str, Any]) -> dict[str, Any]:
         """The code of this process together with that of the steps taken over."""

@@ -112,12 +112,12 @@ def test_record_says_which_step_came_from_where(done):
     assert "reused" not in manifest(second)["steps"][1]
 
 
-def test_use_of_global_generators_is_found_where_it_happened(done):
+def test_findings_of_a_step_taken_over_are_findings_of_the_trial(done):
     steps = [
         [found["step"] for found in manifest(of(done, name))["randomness"]]
         for name in ("alpha=few", "alpha=most")
     ]
-    assert steps == [["sim", "fit"], ["fit"]]
+    assert steps == [["sim", "fit"], ["sim", "fit"]]
 
 
 def test_notebook_says_that_the_cell_did_not_run_and_keeps_its_source(done):
@@ -272,26 +272,33 @@ def test_longest_beginning_that_was_run_is_taken_over(project, runs):
     assert mains == [100 * p + 10 * q + r for p in (1, 2) for q in (1, 2) for r in (1, 2)]
 
 
-def test_what_cannot_be_kept_is_run_by_each_and_said_in_its_record(project, runs):
-    project.commit(
-        {
-            **SEEDS,
-            "sim.py": """
-                import os
-                lookup = {"noise": {"any": 0.1}}
-                def make(noise):
-                    with open(os.environ["RUNS"], "a") as runs:
-                        runs.write("make\\n")
-                    os.symlink("/etc/hostname", "link")
-                    return {"data": noise}
-            """,
-        }
-    )
+@pytest.mark.parametrize(
+    ("body", "told"),
+    [
+        ('os.symlink("/etc/hostname", "link")', "files/link is no plain file"),
+        ("noise = lambda: 0.1", ".data of its result could not be kept"),
+        ("import numpy; numpy.random.default_rng()", "not reproducible: sim lets "),
+        ("noise.append(1.0)", "sim.noise was changed by the experiment as it ran"),
+    ],
+    ids=["link", "unsaved", "unseeded", "changed argument"],
+)
+def test_what_cannot_be_shared_is_run_by_each_and_its_record_says_why(project, runs, body, told):
+    sim = f"""
+        import os
+        lookup = {{"noise": {{"any": [0.1]}}}}
+        def make(noise):
+            with open(os.environ["RUNS"], "a") as runs:
+                runs.write("make\\n")
+            {body}
+            return {{"data": noise}}
+    """
+    fit = SEEDS["fit.py"].replace('"main": data', '"main": 0.5')
+    project.commit({**SEEDS, "sim.py": sim, "fit.py": fit})
     grid = ("--exp", "sim+fit", "--variant", "noise=any", "--seeds", "0-1")
     assert project.run(*grid, "--variant", "alpha=few").ret == 0
     assert count(runs) == 2
     (record,) = project.store.glob("steps/sim/*/1-*/step.json")
-    assert json.loads(record.read_text())["unshared"] == "files/link is no plain file"
+    assert told in json.loads(record.read_text())["unshared"]
 
 
 def test_damaged_step_and_anothers_pickle_are_not_taken_over(copied, runs):
