@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_mitosis.identity import Undescribable, describe
+from pytest_mitosis.launching import require_launcher
 from pytest_mitosis.model import Kind, MitosisError, TrialSpec
 from pytest_mitosis.plan.ids import format_part, join_parts
 from pytest_mitosis.plan.variants import plain_text
@@ -43,6 +44,7 @@ class Collection:
         """Emitted before collecting, under xdist in the controller too: wrong names end here."""
         try:
             self.session.plan()
+            require_launcher(self.session)
         except MitosisError as error:
             raise pytest.UsageError(str(error)) from None
         self.session.config.args[:] = self.session.arguments()

@@ -62,3 +62,16 @@ def trial_dir(request: pytest.FixtureRequest) -> Iterator[Path]:
     runner = session_of(request.config).runner
     yield runner.claim(request.node).folder
     runner.release_unused(request.node)
+
+
+@pytest.fixture
+def checkpoint_dir(trial_dir: Path) -> Path:
+    """A folder of the trial for what its experiment goes on from after it was stopped.
+
+    With ``--exp-resume`` a trial that was interrupted finds there what it left.
+    """
+    from pytest_mitosis.store.attempts import CHECKPOINTS
+
+    folder = trial_dir / CHECKPOINTS
+    folder.mkdir(exist_ok=True)
+    return folder

@@ -12,6 +12,8 @@ import pytest
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from pytest_mitosis.run.launcher import Launcher
+
 
 @pytest.hookspec
 def pytest_mitosis_provenance(config: pytest.Config, record: dict[str, Any]) -> None:
@@ -39,4 +41,19 @@ def pytest_mitosis_trial_finished(
         def pytest_mitosis_trial_finished(config, folder, manifest):
             if manifest["status"] == "crashed":
                 notify(f"{manifest['experiment']} {manifest['id']} crashed: {folder}")
+    """
+
+
+@pytest.hookspec(firstresult=True)
+def pytest_mitosis_launcher(config: pytest.Config, name: str) -> Launcher | None:
+    """Emitted once, before trials are collected, for an ``--exp-launcher`` that is not built in.
+
+    Return an object with the methods of :class:`pytest_mitosis.run.launcher.Launcher`, or None if
+    the name is not yours. It is closed when the session ends.
+
+    ::
+
+        def pytest_mitosis_launcher(config, name):
+            if name == "container":
+                return ContainerLauncher(image="lab/analysis:2026-05")
     """

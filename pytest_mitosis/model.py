@@ -255,6 +255,8 @@ class Outcome:
         Sentences worth a warning: a mutated parameter, pickled parts of a result.
     duration_s, cpu_s : float
         Wall and processor time in seconds; ``peak_memory`` in bytes.
+    error : BaseException
+        The experiment's exception itself, where it ran in this process.
     """
 
     status: Status
@@ -275,6 +277,7 @@ class Outcome:
     failure: Failure | None = None
     proven: bool = False
     unproven: dict[str, Any] = field(default_factory=dict)
+    error: BaseException | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -56,12 +56,30 @@ OPTIONS: dict[str, dict[str, Any]] = {
         "and code (same-code, the default), of the same parameters whatever the code "
         "(same-params), or nothing (never)",
     },
+    "--exp-resume": {
+        "action": "store_true",
+        "help": "continue trials that were interrupted, lost or timed out, each in its own folder, "
+        "as its next attempt",
+    },
+    "--exp-launcher": {
+        "metavar": "NAME",
+        "help": "what runs each trial: kernel (the default), process (without Jupyter), inline "
+        "(in this process, for debugging; implied by --pdb and --trace), or one of a conftest's",
+    },
     "--trials-folder": {
         "metavar": "DIR",
         "help": "keep trials in DIR instead of the configured folder",
     },
 }
-NEEDS_EXPERIMENT = ("--variant", "--eval-param", "--seeds", "--exp-draft", "--exp-reuse")
+NEEDS_EXPERIMENT = (
+    "--variant",
+    "--eval-param",
+    "--seeds",
+    "--exp-draft",
+    "--exp-reuse",
+    "--exp-resume",
+    "--exp-launcher",
+)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -18,6 +18,7 @@ from pytest_mitosis.identity import Description, compare, render_changes
 from pytest_mitosis.identity.imported import ImportedFile
 from pytest_mitosis.identity.repository import require_clean, snapshot
 from pytest_mitosis.identity.verdicts import verdicts
+from pytest_mitosis.launching import launcher_name
 from pytest_mitosis.model import (
     NOT_REPRODUCIBLE,
     Binding,
@@ -34,7 +35,9 @@ from pytest_mitosis.model import (
     TrialSpec,
 )
 from pytest_mitosis.precedent import Precedents
-from pytest_mitosis.run.jobs import Describer, build_job
+from pytest_mitosis.run.jobs import Describer, argument_identities, build_job
+from pytest_mitosis.run.launcher import Launcher, Order
+from pytest_mitosis.store.attempts import claim_attempt, put_by, stopped_trial
 from pytest_mitosis.store.files import store_errors
 from pytest_mitosis.store.folder import MANIFEST, Claim, claim, release
 from pytest_mitosis.store.locks import Held, Name, take_lock, withdraw
@@ -68,6 +71,11 @@ class Runner:
     def precedents(self) -> Precedents:
         """Finds what is already done."""
         return Precedents(self.session, self.describer)
+
+    @cached_property
+    def launcher(self) -> Launcher:
+        """Starts the processes of trials; closed when the session ends."""
+        return self.session.launcher
 
     def require_clean_tree(self) -> None:
         """Fail the session's first item, and stop, unless all code is committed."""
@@ -126,10 +134,26 @@ class Runner:
             spec = _spec(item)
             store = self.session.project.trials_folder
             with store_errors(store):
-                item.stash[CLAIM] = claim(
+                item.stash[CLAIM] = self._resumed(item, spec) or claim(
                     store, spec.experiment.name, key_of(item, spec), draft=self.session.draft
                 )
         return item.stash[CLAIM]
+
+    def _resumed(self, item: pytest.Function, spec: TrialSpec) -> Claim | None:
+        """With --exp-resume, the folder of a trial that was stopped before it ended."""
+        if not item.config.getoption("exp_resume"):
+            return None
+        bound = tuple(one for one in spec.bindings if one.kind is not Kind.FIXTURE)
+        known = argument_identities(replace(spec, bindings=bound), self.describer, {})
+        stopped = stopped_trial(
+            self.session.project.trials_folder,
+            spec.experiment.name,
+            key_of(item, spec),
+            draft=self.session.draft,
+            commit=self.session.code.commit,
+            digests={(binding.step, binding.parameter): digest for binding, digest in known},
+        )
+        return claim_attempt(stopped) if stopped is not None else None
 
     def release_unused(self, item: pytest.Function) -> None:
         """Give back the item's folder if its trial never began."""
@@ -166,6 +190,8 @@ class Runner:
                 raise KeyboardInterrupt  # what xdist's worker expects
             self.session.interrupted.append(row)
             pytest.exit(f"trial {trial.id} was interrupted; what it left is kept", returncode=2)
+        if outcome.error is not None:  # a debugger can look at its frames
+            raise outcome.error
         if outcome.failure is not None:
             fail(_explain(trial, outcome.failure))
 
@@ -177,6 +203,10 @@ class Runner:
         """A trial that is already done; without one the item has a folder of its own to run in."""
         store = self.session.project.trials_folder
         with store_errors(store):
+            claimed = item.stash.get(CLAIM, None) or self._resumed(item, spec)
+            if claimed is not None and claimed.attempt > 1:
+                item.stash[CLAIM] = claimed
+                return None
             wanted = self.precedents.wanted(spec, key_of(item, spec), item.funcargs)
             found = self.precedents.obtain(wanted, item.stash.get(CLAIM, None))
         if isinstance(found, Claim):
@@ -191,15 +221,18 @@ class Runner:
         assert planned.loaded is not None
         store = self.session.project.trials_folder
         # Imported here, as it takes longer than to reuse a hundred trials.
-        from pytest_mitosis.run.trial import begin_trial, run_trial
+        from pytest_mitosis.run.loop import run_alone
+        from pytest_mitosis.run.trial import begin_trial
 
         claimed = self.claim(item)
         with store_errors(store):
             job = self._job(item, planned.loaded, spec)
-            begin_trial(job, claimed.folder, self._provenance(claimed.id))
-            facts = [("code", self.session.describe_code())]
-            notes = [note for held in item.stash.get(HELD, []) for note in held.notes]
-            trial, outcome = run_trial(job, claimed.folder, store, facts, notes, self._judge)
+            attempts = put_by(claimed) if claimed.attempt > 1 else {}
+            begin_trial(job, claimed.folder, {**self._provenance(claimed.id), **attempts})
+            facts = (("code", self.session.describe_code()),)
+            notes = tuple(note for held in item.stash.get(HELD, []) for note in held.notes)
+            order = Order(job, claimed.folder, store, facts, notes, self._judge)
+            trial, outcome = run_alone(self.launcher, order)
         item.stash[PROVEN] = outcome.proven
         if outcome.failure is not None and outcome.failure.type == NOT_REPRODUCIBLE:
             outcome = replace(outcome, failure=self._unproven(spec, outcome))
@@ -256,6 +289,8 @@ class Runner:
             "commit": code.commit,
             "repositories": [state.to_json() for state in code.states],
             "code_problem": code.problem,
+            "launcher": launcher_name(self.session),
+            "preload": list(self.session.project.preload),
             **self._keep_code(trial),
         }
         self.session.config.hook.pytest_mitosis_provenance(

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from pytest_mitosis.identity.repository import RepositoryState
+    from pytest_mitosis.run.launcher import Launcher
     from pytest_mitosis.runner import Runner
     from pytest_mitosis.table import Row
 
@@ -109,6 +110,13 @@ class ExperimentSession:
         from pytest_mitosis.runner import Runner
 
         return Runner(self)
+
+    @cached_property
+    def launcher(self) -> Launcher:
+        """Starts the processes of trials; what it needs is imported when a trial starts."""
+        from pytest_mitosis.launching import launcher_of
+
+        return launcher_of(self)
 
     def arguments(self) -> list[str]:
         """What pytest is to collect in place of what the command line said.
@@ -200,11 +208,6 @@ def wake(config: pytest.Config) -> None:
     """
     from pytest_mitosis import collection, fixtures, reporting
 
-    if config.getoption("usepdb", False) or config.getoption("trace", False):
-        raise pytest.UsageError(
-            "--pdb and --trace cannot follow a trial into its own process; "
-            "call the experiment in a plain Python session to debug it"
-        )
     try:
         session = _read_session(config)
     except MitosisError as error:

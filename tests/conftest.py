@@ -52,8 +52,7 @@ def _fresh_machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 def _import_what_pages_need(folder: Path) -> None:
     """Render one page, so that no inner run imports the lexers and templates anew."""
     cells = [nbformat.v4.new_markdown_cell("# A"), nbformat.v4.new_code_cell("x = 1")]
-    nbformat.write(nbformat.v4.new_notebook(cells=cells), folder / "notebook.ipynb")
-    render_page(folder, "warm")
+    render_page(nbformat.v4.new_notebook(cells=cells), folder, "warm")
 
 
 class Project:

@@ -26,6 +26,8 @@ KNOWN_KEYS = (
     "cwd",
     "timeout",
     "strict-code",
+    "launcher",
+    "preload",
     "reuse",
 )
 
@@ -50,6 +52,10 @@ class Project:
         The table's trials folder, also where the command line names another.
     timeout : float or None
         Seconds a trial may take.
+    launcher : str
+        What runs each trial, by name.
+    preload : tuple of str
+        Installed modules that are imported once for all trials.
     reuse : mapping
         Name of a step to whether trials may share what it returns.
     """
@@ -67,6 +73,8 @@ class Project:
     cwd: str = "trial"
     timeout: float | None = None
     strict_code: bool = False
+    launcher: str = "kernel"
+    preload: tuple[str, ...] = ()
     reuse: Mapping[str, bool] = field(default_factory=dict)
 
     @property
@@ -109,6 +117,8 @@ def read_project(start: Path, trials_folder: Path | None = None) -> Project:
         cwd=_choice(table, "cwd", ("trial", "root"), where),
         timeout=_seconds(table, where),
         strict_code=_flag(table, "strict-code", where),
+        launcher=_text(table, "launcher", "kernel", where),
+        preload=_texts(table.get("preload", []), f"{where} preload"),
         reuse=_reuse(table, where),
     )
 

@@ -7,12 +7,18 @@ again as a draft, so that nothing recorded is overwritten.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import sys
 from dataclasses import replace
 from pathlib import Path
 
-from pytest_mitosis.model import Job, MitosisError, Status, StoreError
-from pytest_mitosis.run.trial import begin_trial, run_trial
+from pytest_mitosis.model import Job, JobStep, Kind, MitosisError, Status, StoreError
+from pytest_mitosis.run.jobs import OWN_FOLDERS
+from pytest_mitosis.run.launcher import Order
+from pytest_mitosis.run.launchers import make_launcher
+from pytest_mitosis.run.loop import run_alone
+from pytest_mitosis.run.trial import begin_trial
+from pytest_mitosis.store.attempts import CHECKPOINTS
 from pytest_mitosis.store.files import read_json, store_errors
 from pytest_mitosis.store.folder import (
     DRAFTS,
@@ -55,11 +61,13 @@ def _run(file: Path) -> int:
             again = claim(store, job.experiment, job.key, draft=True)
             files = str(again.folder / "files")
             cwd = files if job.cwd == str(folder / "files") else job.cwd
-            job = replace(job, trial=again.id, iteration=0, draft=True, cwd=cwd)
+            steps = tuple(_moved(step, folder, again.folder) for step in job.steps)
+            job = replace(job, trial=again.id, iteration=0, draft=True, cwd=cwd, steps=steps)
             folder = again.folder
         provenance = {"rerun_of": recorded.get("id"), "commit": None}
         begin_trial(job, folder, provenance)
-        trial, _ = run_trial(job, folder, store)
+        with contextlib.closing(make_launcher()) as launcher:
+            trial, _ = run_alone(launcher, Order(job, folder, store))
     print(f"{trial.status.value}: {job.experiment}[{job.key}] in {folder}")
     for name, value in trial.manifest["metrics"].items():
         before = recorded.get("metrics", {}).get(name)
@@ -68,6 +76,18 @@ def _run(file: Path) -> int:
     if failure:
         print(failure["traceback"] or f"{failure['type']}: {failure['message']}")
     return 0 if trial.status is Status.DONE else 1
+
+
+def _moved(step: JobStep, before: Path, after: Path) -> JobStep:
+    """A step whose arguments that are folders of the trial are those of another one."""
+    arguments = []
+    for one in step.arguments:
+        if one.parameter in OWN_FOLDERS and one.kind is Kind.FIXTURE:
+            one = replace(one, source=one.source.replace(str(before), str(after)))
+            if one.parameter == "checkpoint_dir":
+                (after / CHECKPOINTS).mkdir(exist_ok=True)
+        arguments.append(one)
+    return replace(step, arguments=tuple(arguments))
 
 
 def _store_of(folder: Path) -> Path:

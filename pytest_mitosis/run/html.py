@@ -7,16 +7,17 @@ from __future__ import annotations
 
 import functools
 import re
-import warnings
+import threading
 from typing import TYPE_CHECKING, Any
 
-from pytest_mitosis.run.outputs import NOTEBOOK, SILENT
+from pytest_mitosis.run.outputs import SILENT
 from pytest_mitosis.store.files import write_bytes
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 PAGE = "notebook.html"
+_RENDERING = threading.Lock()
 # Outputs may hold any HTML: the page shows it, but loads nothing and runs nothing.
 _POLICY = (
     '<meta http-equiv="Content-Security-Policy" content="default-src \'none\'; '
@@ -24,14 +25,10 @@ _POLICY = (
 )
 
 
-def render_page(folder: Path, title: str) -> None:
-    """Write ``notebook.html`` beside ``notebook.ipynb``."""
-    import nbformat
-
-    notebook = nbformat.read(folder / NOTEBOOK, as_version=4)
+def render_page(notebook: Any, folder: Path, title: str) -> None:
+    """Write ``notebook.html``, the page of an executed notebook."""
     resources = {"metadata": {"name": title}}
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the user's filters are for the user's code
+    with _RENDERING:  # one exporter, and trials may end at the same time
         page, _ = _exporter().from_notebook_node(notebook, resources=resources)
     page = re.sub(r"<head>", lambda found: found[0] + _POLICY, page, count=1)
     page = re.sub(r"<script[^>]*src=[^>]*></script>", "", page)  # would be fetched from elsewhere

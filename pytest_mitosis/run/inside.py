@@ -10,12 +10,17 @@ import io
 import json
 import logging
 import os
+import shutil
 import sys
+import tempfile
 import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from pytest_mitosis.run.forkserver import PRELOADED
+from pytest_mitosis.run.stopping import STOPPING
 
 if TYPE_CHECKING:
     from pytest_mitosis.identity.executed import Recorder
@@ -25,6 +30,7 @@ REPLY = ".reply.json"
 OUTPUT = "output.txt"
 RESULTS = "results"
 # One trial runs in a process, between begin and finish.
+_handlers: list[logging.Handler] = []
 _recorders: list[Recorder] = []
 _watches: list[Watch] = []
 
@@ -43,14 +49,25 @@ def call(function: str, folder: str, arguments: dict[str, Any], namespace: dict[
         "adopt": adopt,
     }
     try:
-        reply = steps[function](Path(folder), namespace, **arguments)
+        with STOPPING.shield():
+            reply = steps[function](Path(folder), namespace, **arguments)
     except OSError as error:
         reply = {"os_error": [error.errno, error.strerror or str(error), error.filename]}
     except Exception as error:
         reply = {"error": f"{type(error).__name__}: {error}", "traceback": traceback.format_exc()}
-    beside = Path(folder, f"{REPLY}.part")
-    beside.write_text(json.dumps(reply), encoding="utf-8")
-    beside.replace(Path(folder, REPLY))
+    text = json.dumps(reply)
+    try:
+        beside = Path(folder, f"{REPLY}.part")
+        beside.write_text(text, encoding="utf-8")
+        beside.replace(Path(folder, REPLY))
+    except OSError:  # the disk is full, and that has to be told all the same
+        with spare_reply(Path(folder)).open("x", encoding="utf-8") as file:
+            file.write(text)
+
+
+def spare_reply(folder: Path) -> Path:
+    """Where an answer is left that its trial's folder cannot take."""
+    return Path(tempfile.gettempdir(), f"mitosis-{folder.name}{REPLY}")
 
 
 def begin(
@@ -62,26 +79,41 @@ def begin(
     root: str,
     seed: int,
     has_seed: bool,
+    cwd: str = "",
+    environment: dict[str, str] | None = None,
+    inline: bool = False,
 ) -> dict[str, Any]:
     """Send the root logger to ``log.txt`` and make the parent's import path hold here too.
 
-    From here on calls and random numbers are watched.
+    A process that was there before its trial gets the trial's folder and variables first. From
+    here on calls and random numbers are watched.
     """
+    if environment is not None:
+        from pytest_mitosis.run.forked import take_over
+
+        take_over(environment, cwd, str(folder / OUTPUT))
     handler = logging.FileHandler(folder / "log.txt", encoding="utf-8")
     handler.setFormatter(
         logging.Formatter("%(asctime)s %(levelname)s %(name)s:%(lineno)d %(message)s")
     )
     top = logging.getLogger()
     top.addHandler(handler)
+    if inline:  # the process, its streams and its settings belong to who started it
+        _handlers.append(handler)
+        sys.path.extend(path for path in sys_path if path not in sys.path)
+        return {}
     top.setLevel(logging.DEBUG if debug else logging.INFO)
     for noisy in ("asyncio", "matplotlib", "PIL", "IPKernelApp", "Comm", "parso", "traitlets"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
     _echo_to(folder / OUTPUT)
     _end_forks_of(os.getpid(), namespace)
+    STOPPING.listen()
     from pytest_mitosis.identity.executed import Recorder
 
     _recorders.append(Recorder())
     _recorders[-1].start()
+    # What the project had preloaded counts as what it imports itself would.
+    _recorders[-1].loaded_before -= PRELOADED
     from pytest_mitosis.run.watch import Watch
 
     _watches.append(Watch(seed, Path(root), has_seed))
@@ -129,6 +161,8 @@ def _end_forks_of(pid: int, namespace: dict[str, Any]) -> None:
 
     shell = namespace["get_ipython"]()
     shell.events.register("post_run_cell", end_if_forked)
+    shell.events.register("pre_run_cell", STOPPING.before_cell)
+    shell.events.register("post_run_cell", STOPPING.after_cell)
 
 
 def survey(folder: Path, namespace: dict[str, Any]) -> dict[str, Any]:
@@ -154,8 +188,12 @@ def keep(
 
     _look(step)
     result = namespace[variable]
-    (folder / RESULTS).mkdir(exist_ok=True)
-    saved = save_result(result, folder / RESULTS, step)
+    try:
+        (folder / RESULTS).mkdir(exist_ok=True)
+        saved = save_result(result, folder / RESULTS, step)
+    except OSError as error:
+        told = [error.errno, error.strerror or str(error), error.filename]
+        return {"os_error": told, "rescued": _rescue(result, folder, step)}
     notes = [f"{step}: {p.path} ({p.type}) is kept as a pickle" for p in saved.pickled]
     notes += [f"{step}: {p.path} ({p.type}) could not be kept: {p.reason}" for p in saved.unsaved]
     reply: dict[str, Any] = {
@@ -202,6 +240,20 @@ def adopt(folder: Path, namespace: dict[str, Any], **which: Any) -> dict[str, An
     return reply
 
 
+def _rescue(result: object, folder: Path, step: str) -> str:
+    """Save a result elsewhere, if that can be; where it is."""
+    from pytest_mitosis.store.results import save_result
+
+    place = Path(tempfile.mkdtemp(prefix=f"mitosis-rescued-{folder.name}-"))
+    try:
+        (place / RESULTS).mkdir()
+        save_result(result, place / RESULTS, step)
+    except OSError:
+        shutil.rmtree(place, ignore_errors=True)
+        return ""
+    return str(place)
+
+
 def explain(folder: Path, namespace: dict[str, Any]) -> dict[str, Any]:
     """The last exception and its causes as Python prints them, without IPython's frames."""
     error = getattr(sys, "last_value", None)
@@ -237,7 +289,12 @@ def finish(folder: Path, namespace: dict[str, Any], *, root: str, step: str) -> 
     from pytest_mitosis.identity.imported import imported_files
 
     _look(step)
-    logging.shutdown()
+    if _handlers:
+        handler = _handlers.pop()
+        logging.getLogger().removeHandler(handler)
+        handler.close()
+    else:
+        logging.shutdown()
     for watch in _watches:
         watch.stop()
     for recorder in _recorders:

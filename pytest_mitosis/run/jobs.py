@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 INPUTS = "inputs"
 GLOBALS = ("numpy", "torch")
 """Packages with a global generator, which is seeded if the experiment imports them."""
+OWN_FOLDERS = ("trial_dir", "checkpoint_dir")
 
 
 @dataclass
@@ -165,6 +166,8 @@ def _argument(
     binding: Binding, describer: Describer, fixtures: Mapping[str, object], folder: Path
 ) -> Argument:
     digest, summary = "", ""
+    if _is_own_folder(binding):
+        binding = replace(binding, tracked=False)
     if binding.kind is Kind.FIXTURE:
         value = fixtures[binding.parameter]
         source = _portable_source(binding.parameter, value, folder)
@@ -190,7 +193,7 @@ def argument_identities(
     """The tracked arguments of a spec with the digests that its job would have."""
     found = []
     for binding in spec.bindings:
-        if not binding.tracked:
+        if not binding.tracked or _is_own_folder(binding):
             continue
         if binding.kind is Kind.FIXTURE:
             value = fixtures[binding.parameter]
@@ -198,6 +201,11 @@ def argument_identities(
         digest = "" if binding.kind is Kind.RNG else _described(binding, describer)[0]
         found.append((binding, digest))
     return found
+
+
+def _is_own_folder(binding: Binding) -> bool:
+    """Whether an argument is a folder of the trial itself, which is another one each time."""
+    return binding.kind is Kind.FIXTURE and binding.parameter in OWN_FOLDERS
 
 
 def _described(binding: Binding, describer: Describer) -> tuple[str, str]:

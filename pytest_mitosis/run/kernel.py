@@ -1,21 +1,18 @@
-"""The default launcher: a Jupyter kernel of its own for each trial, driven by nbclient.
+"""The cells of one trial, driven from first to last, whatever kind of process runs them.
 
 Runs in the process that started the trial (pytest, or ``python -m pytest_mitosis.run``). Knows a
-job and a folder; knows neither pytest nor other trials.
+job and a folder; knows neither pytest nor other trials nor what a process is.
 """
 
 from __future__ import annotations
 
-import asyncio
 import json
 import re
 import time
-import warnings
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-import nbformat
-from nbclient.exceptions import CellExecutionError, DeadKernelError
+from nbformat import v4
 
 from pytest_mitosis.model import (
     NOT_REPRODUCIBLE,
@@ -24,7 +21,6 @@ from pytest_mitosis.model import (
     Job,
     Kind,
     Outcome,
-    Status,
 )
 from pytest_mitosis.run import inside
 from pytest_mitosis.run.notebook import (
@@ -34,16 +30,16 @@ from pytest_mitosis.run.notebook import (
     result_source,
     setup_source,
 )
-from pytest_mitosis.run.outputs import TrialClient
-from pytest_mitosis.run.process import cancel_on_signals, connect, explain_death, kernel_process
-from pytest_mitosis.store.folder import now, takes_seed
+from pytest_mitosis.run.outputs import CellFailed, Cells
+from pytest_mitosis.store.folder import takes_seed
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from pytest_mitosis.run.sharing import Sharing
 
-FILES = "files"
+INTERRUPTED = Failure("Interrupted", "stopped before it ended")
 _LONGEST_MESSAGE = 2000
 _ANSI = re.compile(r"\x1b\[[0-9;]*m")
 
@@ -56,6 +52,14 @@ class TrialFailed(Exception):  # noqa: N818  not an error of ours: how a trial e
         self.failure = failure
 
 
+class UnwrittenError(OSError):
+    """The trial's process could not write; ``rescued`` is where it left a result instead."""
+
+    def __init__(self, *told: Any, rescued: str = "") -> None:
+        super().__init__(*told)
+        self.rescued = rescued
+
+
 @dataclass
 class KernelRun:
     """One trial under way: its cells, the hidden requests between them, and what they told."""
@@ -63,9 +67,9 @@ class KernelRun:
     job: Job
     folder: Path
     built: TrialNotebook
-    client: TrialClient
+    cells: Cells
     sharing: Sharing
-    timeout: asyncio.Timeout
+    on_wait: Callable[[float], None] = lambda _: None
     metrics: dict[str, Any] = field(default_factory=dict)
     has_metrics: bool = False
     notes: list[str] = field(default_factory=list)
@@ -74,6 +78,9 @@ class KernelRun:
     survey: dict[str, Any] = field(default_factory=dict)
     ending: dict[str, Any] = field(default_factory=dict)
     place: int = SETUP_CELL  # if nothing ran
+    stopped: bool = False
+    unwritten: OSError | None = None
+    begins_with: dict[str, Any] = field(default_factory=dict)
 
     async def execute(self) -> None:
         """Run all cells.
@@ -90,6 +97,7 @@ class KernelRun:
             root=self.job.root,
             seed=self.job.seed,
             has_seed=takes_seed(self.job),
+            **self.begins_with,
         )
         first_run = self.built.run_cells[0]
         for index in range(first_run):
@@ -105,34 +113,53 @@ class KernelRun:
         await self._cell(len(cells) - 1)
         if self.has_metrics:
             source = result_source(self.built.names[-1], "metrics")
-            cells.append(nbformat.v4.new_code_cell(source, id=f"cell-{len(cells)}"))
+            cells.append(v4.new_code_cell(source, id=f"cell-{len(cells)}"))
             await self._cell(len(cells) - 1)
 
     async def finish(self) -> None:
         """Have the process tell which code it ran and what it used."""
-        step = self.client.step if self.place >= self.built.run_cells[0] else ""
+        step = self.cells.step if self.place >= self.built.run_cells[0] else ""
         self.ending = await self._ask("finish", root=self.job.root, step=step)
         # What was first imported by a step was seeded then; a rerun of the cells does it here.
         cell = self.built.notebook.cells[SETUP_CELL]
         cell.source = setup_source(self.job, self.ending["seeded"])
-        self.client.save()
+        self.cells.save()
 
     def show(self, failure: Failure) -> None:
         """Put a failure that is no exception of the experiment's below the cell it ended."""
-        output = nbformat.v4.new_output(
+        output = v4.new_output(
             "error",
             ename=failure.type,
             evalue=failure.message,
             traceback=[f"{failure.type}: {failure.message}"],
         )
         self.built.notebook.cells[self.place].setdefault("outputs", []).append(output)
-        self.client.save()
+        self.cells.save()
+
+    def told(self, outcome: Outcome) -> Outcome:
+        """``outcome`` with what the trial's process told so far."""
+        findings = tuple(Finding(**one) for one in self.ending.get("randomness", ()))
+        outcome = replace(
+            outcome,
+            metrics=self.metrics,
+            notes=(*outcome.notes, *self.notes, *(found.text for found in findings)),
+            randomness=findings,
+            proven=self.proven,
+            unproven=self.unproven,
+            cpu_s=self.ending.get("cpu_s"),
+            peak_memory=self.ending.get("peak_memory"),
+            code=self.ending.get("code", {}),
+            files=tuple(self.ending.get("files", ())),
+            environment=self.survey.get("environment", {}),
+            scheduler=self.survey.get("scheduler", {}),
+        )
+        return self.sharing.complete(outcome)
 
     async def _steps(self) -> None:
         """Run the steps in order, but for those that another trial has run already."""
         index, has_data = 0, True
         while index < len(self.job.steps):
-            done = await self.sharing.obtain(index, self._wait) if self.sharing else index
+            done = await self.sharing.obtain(index, self.on_wait) if self.sharing else index
             if done > index:
                 has_data = await self._adopt(index, done)
                 index = done
@@ -140,12 +167,6 @@ class KernelRun:
             async with self.sharing.running():
                 has_data = await self._step(index, has_data=has_data)
             index += 1
-
-    def _wait(self, seconds: float) -> None:
-        """Time spent waiting for another trial is not this one's."""
-        deadline = self.timeout.when()
-        if deadline is not None:
-            self.timeout.reschedule(deadline + seconds)
 
     async def _adopt(self, first: int, end: int) -> bool:
         """Take over the results of steps ``first`` to ``end``, and say so where they would run."""
@@ -161,9 +182,9 @@ class KernelRun:
                 f"reused: trial {shared.trial} ran {step.name} with the same arguments, seed and "
                 f"code; what it returned is loaded\n"
             )
-            output = nbformat.v4.new_output("stream", name="stdout", text=text)
+            output = v4.new_output("stream", name="stdout", text=text)
             self.built.notebook.cells[self.built.run_cells[index]]["outputs"] = [output]
-        self.client.save()
+        self.cells.save()
         return has_data
 
     async def _offer(self, index: int, seconds: float, kept: dict[str, Any], changed: str) -> None:
@@ -181,7 +202,7 @@ class KernelRun:
     async def _step(self, index: int, *, has_data: bool) -> bool:
         step, place = self.job.steps[index], self.built.run_cells[index]
         names, last = self.built.names[index], index == len(self.job.steps) - 1
-        self.client.step = step.name
+        self.cells.step = step.name
         if step.data and not has_data and step.data_optional:
             source = call_source(self.built, self.job, index, with_data=False)
             self.built.notebook.cells[place].source = source
@@ -189,6 +210,8 @@ class KernelRun:
         await self._cell(place)
         seconds = round(time.perf_counter() - clock, 6)
         reply = await self._ask("keep", step=step.name, variable=names.result, last=last)
+        if self.unwritten is not None:
+            raise self.unwritten
         self.notes += reply["notes"]
         self.metrics, self.has_metrics = reply["metrics"], reply["has_metrics"]
         problem = reply["problem"]
@@ -198,6 +221,8 @@ class KernelRun:
         if problem:
             self.show(Failure("ResultError", problem))
             raise TrialFailed(Failure("ResultError", problem))
+        if self.stopped:  # what the step still returned is kept, but no other step begins
+            raise TrialFailed(INTERRUPTED)
         changed = [
             f"{step.name}.{parameter} was changed by the experiment as it ran"
             for parameter in await self._differing(index)
@@ -208,15 +233,23 @@ class KernelRun:
 
     async def _cell(self, index: int) -> None:
         self.place = index
-        cell = self.built.notebook.cells[index]
+        if self.stopped:
+            raise TrialFailed(INTERRUPTED)
         try:
-            await self.client.async_execute_cell(cell, index)
-        except CellExecutionError as error:
+            await self.cells.run(index)
+        except CellFailed as error:
             frames = (await self._ask("explain"))["frames"]
-            message = _ANSI.sub("", error.evalue)[:_LONGEST_MESSAGE]
-            raise TrialFailed(Failure(error.ename, message, frames)) from None
+            message = _ANSI.sub("", error.message)[:_LONGEST_MESSAGE]
+            raise TrialFailed(Failure(error.name, message, frames)) from None
         finally:
-            self.client.save()
+            self._save()
+
+    def _save(self) -> None:
+        """Write the notebook; a full disk ends the trial only after the result is safe."""
+        try:
+            self.cells.save()
+        except OSError as error:
+            self.unwritten = error
 
     async def _prove(self, index: int) -> None:
         differing = await self._differing(index)
@@ -253,107 +286,17 @@ class KernelRun:
             "__import__('pytest_mitosis.run.inside', fromlist=['call'])"
             f".call({function!r}, {str(self.folder)!r}, {arguments!r}, globals())"
         )
-        cells = self.built.notebook.cells
-        cells.append(nbformat.v4.new_code_cell(code))
         try:
-            await self.client.async_execute_cell(cells[-1], len(cells) - 1, store_history=False)
-        except CellExecutionError as error:
-            words = f"the trial's process cannot work with pytest-mitosis: {error.evalue}"
-            raise TrialFailed(Failure(error.ename, words)) from None
-        finally:
-            cells.pop()
+            await self.cells.ask(code)
+        except CellFailed as error:
+            words = f"the trial's process cannot work with pytest-mitosis: {error.message}"
+            raise TrialFailed(Failure(error.name, words)) from None
+        if not answer.exists():
+            answer = inside.spare_reply(self.folder)
         reply: dict[str, Any] = json.loads(answer.read_text(encoding="utf-8"))
         answer.unlink()
         if "os_error" in reply:
-            raise OSError(*reply["os_error"])
+            raise UnwrittenError(*reply["os_error"], rescued=reply.get("rescued", ""))
         if "error" in reply:
             raise TrialFailed(Failure("RuntimeError", reply["error"], reply["traceback"]))
         return reply
-
-
-def run_in_kernel(job: Job, folder: Path, built: TrialNotebook, sharing: Sharing) -> Outcome:
-    """Run ``job`` in a kernel and say what became of it; artifacts are in ``folder``.
-
-    ``sharing`` says which steps others have run already.
-
-    A failing experiment is an outcome, not an exception. Ctrl-C and SIGTERM give the status
-    ``interrupted``; the caller decides whether to go on.
-
-    Raises
-    ------
-    OSError
-        If this or the trial's process could not write to ``folder`` (a full disk, say).
-    """
-    started, clock = now(), time.perf_counter()
-    (folder / FILES).mkdir(exist_ok=True)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the user's filters are for the user's code
-        status, failure, run = asyncio.run(_drive(job, folder, built, sharing))
-    duration = round(time.perf_counter() - clock, 6)
-    outcome = Outcome(status, started, now(), duration, failure=failure)
-    if run is None:
-        return outcome
-    findings = tuple(Finding(**one) for one in run.ending.get("randomness", ()))
-    outcome = replace(
-        outcome,
-        metrics=run.metrics,
-        notes=(*run.notes, *(found.text for found in findings)),
-        randomness=findings,
-        proven=run.proven,
-        unproven=run.unproven,
-        cpu_s=run.ending.get("cpu_s"),
-        peak_memory=run.ending.get("peak_memory"),
-        code=run.ending.get("code", {}),
-        files=tuple(run.ending.get("files", ())),
-        environment=run.survey.get("environment", {}),
-        scheduler=run.survey.get("scheduler", {}),
-    )
-    return sharing.complete(outcome)
-
-
-async def _drive(
-    job: Job, folder: Path, built: TrialNotebook, sharing: Sharing
-) -> tuple[Status, Failure | None, KernelRun | None]:
-    task = asyncio.current_task()
-    assert task is not None
-    run, failure = None, None
-    timeout = asyncio.timeout(job.timeout)
-    try:
-        async with timeout:
-            with cancel_on_signals(task):
-                async with kernel_process(folder, job.cwd) as manager:
-                    client = TrialClient(built.notebook, folder, manager)
-                    run = KernelRun(job, folder, built, client, sharing, timeout)
-                    failure = await _run_to_end(run)
-    except (TimeoutError, asyncio.CancelledError):
-        pass  # told apart below, as nbclient hides a cancelled cell behind a dead kernel
-    ending = None
-    if timeout.expired():
-        words = f"the trial took longer than its time-out of {job.timeout:g} s"
-        ending = Status.TIMEOUT, Failure("Timeout", words)
-    elif task.cancelling():
-        ending = Status.INTERRUPTED, Failure("Interrupted", "stopped before it ended")
-    if ending is None:
-        return Status.CRASHED if failure else Status.DONE, failure, run
-    if run is not None:
-        run.show(ending[1])
-    return *ending, run
-
-
-async def _run_to_end(run: KernelRun) -> Failure | None:
-    failure = None
-    try:
-        run.client.save()
-        run.client.kc = await connect(run.client.km)
-        try:
-            await run.execute()
-        except TrialFailed as end:
-            failure = end.failure
-        await run.finish()
-    except (DeadKernelError, RuntimeError):  # died while running, or before it was ready
-        failure = explain_death(run.client.km, run.folder)
-        run.show(failure)
-    finally:
-        if run.client.kc is not None:
-            run.client.kc.stop_channels()
-    return failure

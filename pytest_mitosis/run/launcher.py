@@ -62,8 +62,8 @@ class Handle(Protocol):
 
         Raises
         ------
-        OSError
-            If the store could not be written.
+        StoreError
+            If the store could not be written; says where the results are instead.
         """
 
 

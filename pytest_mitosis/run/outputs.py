@@ -1,26 +1,29 @@
 """What a trial's cells show, written to its folder as it comes.
 
-An nbclient client that keeps figures as PNG files of their own while the cells run, so that a
-killed trial keeps them, and bounds how much printed text the notebook holds; all of that text is
-in ``output.txt``, which the trial's process writes itself.
+Figures become PNG files of their own while the cells run, so that a killed trial keeps them, and
+the printed text that the notebook holds is bounded; all of that text is in ``output.txt``, which
+the trial's process writes itself. Runs in the process that started the trial.
 """
 
 from __future__ import annotations
 
 import base64
 import logging
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
 
 import nbformat
 from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError
 
 from pytest_mitosis.run.inside import OUTPUT
 from pytest_mitosis.store.files import write_bytes
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
-    from jupyter_client import AsyncKernelManager
+    from jupyter_client import AsyncKernelClient
 
 NOTEBOOK = "notebook.ipynb"
 FIGURES = "figures"
@@ -32,41 +35,52 @@ SILENT = logging.getLogger("pytest_mitosis.jupyter")
 SILENT.setLevel(logging.CRITICAL + 1)
 
 
-class TrialClient(NotebookClient):  # type: ignore[misc]  # nbclient is not typed for mypy here
-    """Drives the cells of one trial's notebook."""
+class CellFailed(Exception):  # noqa: N818  how a cell ended, no error of ours
+    """A cell raised an exception."""
 
-    def __init__(self, notebook: Any, folder: Path, manager: AsyncKernelManager) -> None:
-        super().__init__(
-            notebook,
-            km=manager,
-            timeout=None,
-            iopub_timeout=30,
-            record_timing=False,
-            coalesce_streams=True,
-            log=SILENT,
-        )
-        self.folder = folder
-        self.step = "setup"
-        self._kept: dict[int, int] = {}
-        self._figures: dict[str, int] = {}
+    def __init__(self, name: str, message: str) -> None:
+        super().__init__(f"{name}: {message}")
+        self.name, self.message = name, message
 
-    def process_message(self, msg: dict[str, Any], cell: Any, cell_index: int) -> Any:
-        """Bound printed text and keep figures as files before nbclient sees the message."""
-        content = msg["content"]
-        if msg["msg_type"] == "stream":
-            content["text"] = self._bounded(content["text"], cell_index)
-            if not content["text"]:
-                return None
-        elif msg["msg_type"] in {"display_data", "execute_result"}:
-            self._keep_figure(content.get("data", {}).get("image/png"))
-        return super().process_message(msg, cell, cell_index)
+
+class Cells(Protocol):
+    """Runs cells of a notebook in a trial's process, and code that no cell shows."""
+
+    step: str
+
+    async def run(self, index: int) -> None:
+        """Run a cell of the notebook; what it shows is put below it.
+
+        Raises
+        ------
+        CellFailed
+            If it raises an exception.
+        """
+
+    async def ask(self, code: str) -> None:
+        """Run code unseen.
+
+        Raises
+        ------
+        CellFailed
+            If it raises an exception.
+        """
 
     def save(self) -> None:
         """Write the notebook as it stands, in one step."""
-        text = nbformat.writes(self.nb)
-        write_bytes(self.folder / NOTEBOOK, text.encode("utf-8", "backslashreplace"))
 
-    def _bounded(self, text: str, cell_index: int) -> str:
+
+@dataclass
+class Shown:
+    """What the cells of one trial have shown so far, as far as it is bounded or kept apart."""
+
+    folder: Path
+    step: str = "setup"
+    _kept: dict[int, int] = field(default_factory=dict)
+    _figures: dict[str, int] = field(default_factory=dict)
+
+    def bound(self, text: str, cell_index: int) -> str:
+        """What the notebook keeps of printed text."""
         kept = self._kept.get(cell_index, 0)
         self._kept[cell_index] = kept + len(text)
         if kept >= STREAM_LIMIT:
@@ -75,10 +89,79 @@ class TrialClient(NotebookClient):  # type: ignore[misc]  # nbclient is not type
             return text
         return f"{text[: STREAM_LIMIT - kept]}\n[cut here; all of it is in {OUTPUT}]\n"
 
-    def _keep_figure(self, png: str | None) -> None:
+    def keep_figure(self, data: Mapping[str, Any]) -> None:
+        """Write a figure to a file of its own."""
+        png = data.get("image/png")
         if not png:
             return
         number = self._figures[self.step] = self._figures.get(self.step, 0) + 1
         folder = self.folder / FIGURES
         folder.mkdir(exist_ok=True)
         (folder / f"{self.step}-{number}.png").write_bytes(base64.b64decode(png))
+
+
+def save_notebook(notebook: Any, folder: Path, *, sync: bool = False) -> None:
+    """Write a notebook so that readers see the old or the new one."""
+    text = nbformat.v4.writes(notebook) + "\n"  # the check of every cell is left to the tests
+    write_bytes(folder / NOTEBOOK, text.encode("utf-8", "backslashreplace"), sync=sync)
+
+
+class KernelCells(NotebookClient):  # type: ignore[misc]  # nbclient is not typed for mypy here
+    """Drives the cells of one trial's notebook in a Jupyter kernel."""
+
+    def __init__(self, notebook: Any, folder: Path, client: AsyncKernelClient) -> None:
+        super().__init__(
+            notebook,
+            timeout=None,
+            iopub_timeout=30,
+            record_timing=False,
+            coalesce_streams=True,
+            log=SILENT,
+        )
+        self.kc = client
+        self.shown = Shown(folder)
+
+    @property
+    def step(self) -> str:
+        """The step whose cells run; figures are named after it."""
+        return self.shown.step
+
+    @step.setter
+    def step(self, name: str) -> None:
+        self.shown.step = name
+
+    async def run(self, index: int) -> None:
+        """Run a cell of the notebook; what it shows is put below it."""
+        await self._execute(self.nb.cells[index], index)
+
+    async def ask(self, code: str) -> None:
+        """Run code unseen."""
+        self.nb.cells.append(nbformat.v4.new_code_cell(code))
+        try:
+            await self._execute(self.nb.cells[-1], len(self.nb.cells) - 1, store_history=False)
+        finally:
+            self.nb.cells.pop()
+
+    def save(self) -> None:
+        """Write the notebook as it stands, in one step."""
+        save_notebook(self.nb, self.shown.folder)
+
+    async def _execute(self, cell: Any, index: int, **options: Any) -> None:
+        try:
+            await self.async_execute_cell(cell, index, **options)
+        except CellExecutionError as error:
+            raise CellFailed(error.ename, error.evalue) from None
+
+    async def _async_poll_kernel_alive(self) -> None:
+        """Nothing: that the process died is told by an event (nbclient asks every second)."""
+
+    def process_message(self, msg: dict[str, Any], cell: Any, cell_index: int) -> Any:
+        """Bound printed text and keep figures as files before nbclient sees the message."""
+        content = msg["content"]
+        if msg["msg_type"] == "stream":
+            content["text"] = self.shown.bound(content["text"], cell_index)
+            if not content["text"]:
+                return None
+        elif msg["msg_type"] in {"display_data", "execute_result"}:
+            self.shown.keep_figure(content.get("data", {}))
+        return super().process_message(msg, cell, cell_index)

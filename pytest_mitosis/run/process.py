@@ -1,4 +1,4 @@
-"""A kernel's process from start to end: started fresh, watched, and taken down with its children.
+"""A trial's process as its driver sees it: a number, an end that is told, signals, last words.
 
 Runs in the process that started the trial. Knows nothing of cells.
 """
@@ -8,18 +8,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import queue
-import shutil
 import signal
-import sys
-import tempfile
 import threading
-import time
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-from jupyter_client import AsyncKernelClient, AsyncKernelManager
-from jupyter_client.kernelspec import KernelSpec, KernelSpecManager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
 
 from pytest_mitosis.model import Failure
 from pytest_mitosis.run.inside import OUTPUT
@@ -27,167 +19,141 @@ from pytest_mitosis.store.folder import HEARTBEAT, HEARTBEAT_SECONDS
 
 if TYPE_CHECKING:
     import subprocess
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncIterator
+    from contextlib import AbstractAsyncContextManager
+    from pathlib import Path
+
+    from pytest_mitosis.model import Job
+    from pytest_mitosis.run.notebook import TrialNotebook
+    from pytest_mitosis.run.outputs import Cells
 
 
-# As ``python -m ipykernel_launcher``, but without importing the debugger no trial has a use for,
-# which takes a third of a kernel's start; the experiment can import it as ever.
-_LAUNCH = """
-import sys
-sys.path[:1] = [] if sys.path[0] == "" else sys.path[:1]
-sys.modules["debugpy"] = None
-from ipykernel import kernelapp
-del sys.modules["debugpy"]
-kernelapp.launch_new_instance()
-"""
+@dataclass(eq=False)
+class TrialProcess:
+    """A process that leads a process group of its own.
 
-STARTUP_SECONDS = 120
+    Attributes
+    ----------
+    pid : int
+        Its number, and its group's.
+    died : Future
+        Done when the process is gone, with its exit code (None if nobody knows it).
+    """
+
+    pid: int
+    died: asyncio.Future[int | None]
+
+    def send(self, number: int) -> None:
+        """Send a signal to the process and all of its group."""
+        if not self.died.done():
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(self.pid, number)
+
+    async def end(self) -> None:
+        """Kill the group, at once, and wait until the process is gone."""
+        self.send(signal.SIGKILL)
+        await asyncio.wait([self.died])
 
 
-class _ThisInterpreter(KernelSpecManager):  # type: ignore[misc]  # traitlets are untyped here
-    """Kernels of the running interpreter, whatever ``python3`` means to Jupyter elsewhere."""
+@dataclass(frozen=True)
+class Opened:
+    """A process that can run cells.
 
-    def get_kernel_spec(self, kernel_name: str) -> KernelSpec:
-        argv = [sys.executable, "-c", _LAUNCH, "-f", "{connection_file}"]
-        argv += ["--HistoryManager.enabled=False", "--log-level=ERROR"]
-        return KernelSpec(argv=argv, display_name="Python 3", language="python")
+    ``begins_with`` is what its first request must tell it, of a process that was there before its
+    trial.
+    """
+
+    process: TrialProcess
+    cells: Cells
+    begins_with: dict[str, Any] = field(default_factory=dict)
+
+
+class Engine(Protocol):
+    """Makes processes that run the cells of trials."""
+
+    def open(
+        self, job: Job, folder: Path, built: TrialNotebook
+    ) -> AbstractAsyncContextManager[Opened]:
+        """A process for one trial, with what drives its cells; ended when the context is.
+
+        Raises
+        ------
+        ProcessFailed
+            If the process died before it could run cells, or does not answer.
+        """
+
+    async def close(self) -> None:
+        """Free what the engine holds."""
+
+
+class ProcessFailed(Exception):  # noqa: N818  not an error of ours: how a trial ended
+    """The trial's process did not come up."""
+
+    def __init__(self, failure: Failure) -> None:
+        super().__init__(failure.message)
+        self.failure = failure
+
+
+def watch(process: subprocess.Popen[bytes]) -> asyncio.Future[int | None]:
+    """The end of a child of this process, told by the operating system and not by polls."""
+    loop = asyncio.get_running_loop()
+    died: asyncio.Future[int | None] = loop.create_future()
+
+    def wait() -> None:
+        code = process.wait()
+        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody asks any more
+            loop.call_soon_threadsafe(died.set_result, code)
+
+    threading.Thread(target=wait, name="mitosis-wait", daemon=True).start()
+    return died
+
+
+def explain_death(code: int | None, output: Path) -> Failure:
+    """What can be said of a process that went away."""
+    if code is None:
+        return Failure("ProcessDied", "the trial's process is gone", _tail(output))
+    if code < 0:
+        name = signal.Signals(-code).name
+        return Failure(name, f"the trial's process was killed by {name}", _tail(output))
+    words = f"the trial's process ended itself with exit code {code}"
+    return Failure("ProcessExit", words, _tail(output))
 
 
 @contextlib.asynccontextmanager
-async def kernel_process(folder: Path, cwd: str) -> AsyncIterator[AsyncKernelManager]:
-    """A started kernel; at the end its process and all that it left running are killed.
+async def heartbeat(folder: Path) -> AsyncIterator[None]:
+    """Touch the trial's heartbeat every few seconds, for readers elsewhere."""
 
-    What the process writes past Jupyter (a fault handler, a C library at start-up) goes to
-    ``output.txt`` of the trial.
-    """
-    # A socket's path has at most 107 characters, so not in the trial's folder.
-    private = Path(tempfile.mkdtemp(prefix="mitosis-"))
-    manager = AsyncKernelManager(
-        kernel_spec_manager=_ThisInterpreter(),
-        transport="ipc",
-        ip=str(private / "k"),
-        connection_file=str(private / "kernel.json"),
-    )
-    process = None
-    try:
-        with (folder / OUTPUT).open("ab") as stray:
-            await manager.start_kernel(
-                cwd=cwd, env=_environment(private), stdout=stray, stderr=stray
-            )
-        process = getattr(manager.provisioner, "process", None)
-        with _heartbeat(folder):
-            yield manager
-    finally:
-        _kill(process)
-        with contextlib.suppress(Exception):
-            await manager.cleanup_resources()
-        shutil.rmtree(private, ignore_errors=True)
-        with contextlib.suppress(OSError):
-            if not (folder / OUTPUT).stat().st_size:
-                (folder / OUTPUT).unlink()
-
-
-async def connect(manager: AsyncKernelManager) -> AsyncKernelClient:
-    """A client of a kernel that answers on all channels.
-
-    Jupyter's own ``wait_for_ready`` ends with 0.2 s of listening to silence. Here the kernel is
-    asked who it is until the answer and its echo on the channel of outputs have both come, after
-    which no output can be missed.
-
-    Raises
-    ------
-    RuntimeError
-        If the kernel dies, or does not answer in two minutes.
-    """
-    client = manager.client()
-    client.start_channels(hb=False, stdin=False)
-    client.allow_stdin = False
-    deadline = time.monotonic() + STARTUP_SECONDS
-    while time.monotonic() < deadline:
-        client.kernel_info()
-        with contextlib.suppress(queue.Empty):
-            await client.get_shell_msg(timeout=1)
-            await client.get_iopub_msg(timeout=0.2)
-            return client
-        if not await manager.is_alive():
-            break
-    client.stop_channels()
-    raise RuntimeError("the kernel did not answer")
-
-
-def _kill(process: subprocess.Popen[bytes] | None) -> None:
-    """End a process and all of its group, at once."""
-    if process is None:
-        return
-    with contextlib.suppress(OSError):  # it may have ended, and usually its group is empty then
-        if hasattr(os, "killpg"):
-            os.killpg(process.pid, signal.SIGKILL)
-        else:
-            process.kill()
-    process.wait()
-
-
-def explain_death(manager: AsyncKernelManager, folder: Path) -> Failure:
-    """What can be said of a process that went away."""
-    process = getattr(manager.provisioner, "process", None)
-    code = process.poll() if process is not None else None
-    if code is None:
-        return Failure("ProcessDied", "the trial's process is gone")
-    last_words = _tail(folder / OUTPUT)
-    if code < 0:
-        name = signal.Signals(-code).name
-        return Failure(name, f"the trial's process was killed by {name}", last_words)
-    return Failure(
-        "ProcessExit", f"the trial's process ended itself with exit code {code}", last_words
-    )
-
-
-@contextlib.contextmanager
-def cancel_on_signals(task: asyncio.Task[Any]) -> Iterator[None]:
-    """Treat SIGTERM and SIGHUP like Ctrl-C: the task is cancelled, the trial interrupted."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    loop = asyncio.get_running_loop()
-    caught = [s for n in ("SIGTERM", "SIGHUP") if (s := getattr(signal, n, None)) is not None]
-    before = {one: signal.getsignal(one) for one in caught}
-    for one in caught:
-        loop.add_signal_handler(one, task.cancel)
-    try:
-        yield
-    finally:
-        for one in caught:
-            loop.remove_signal_handler(one)
-            signal.signal(one, before[one])
-
-
-@contextlib.contextmanager
-def _heartbeat(folder: Path) -> Iterator[None]:
-    """Touch the trial's heartbeat every few seconds from a thread, for readers elsewhere."""
-    stop = threading.Event()
-
-    def beat() -> None:
+    async def beat() -> None:
         while True:
             with contextlib.suppress(OSError):
                 (folder / HEARTBEAT).touch()
-            if stop.wait(HEARTBEAT_SECONDS):
-                return
+            await asyncio.sleep(HEARTBEAT_SECONDS)
 
-    thread = threading.Thread(target=beat, name="mitosis-heartbeat", daemon=True)
-    thread.start()
+    task = asyncio.create_task(beat())
     try:
         yield
     finally:
-        stop.set()
-        thread.join()
+        task.cancel()
 
 
-def _environment(private: Path) -> dict[str, str]:
+def trial_environment(ipython: Path) -> dict[str, str]:
     """The parent's variables, with fixed hashing and without the user's IPython start-up files."""
-    variables = {**os.environ, "PYTHONHASHSEED": "0", "IPYTHONDIR": str(private / "ipython")}
+    variables = {**os.environ, "PYTHONHASHSEED": "0", "IPYTHONDIR": str(ipython)}
     variables["PYDEVD_DISABLE_FILE_VALIDATION"] = "1"  # a warning about frozen modules
     variables.pop("PYTEST_CURRENT_TEST", None)
     return variables
+
+
+def drop_if_empty(output: Path) -> None:
+    """A trial that printed nothing has no file of printed text."""
+    with contextlib.suppress(OSError):
+        if not output.stat().st_size:
+            output.unlink()
+
+
+def output_of(folder: Path) -> Path:
+    """The file of what a trial printed."""
+    return folder / OUTPUT
 
 
 def _tail(file: Path, limit: int = 2000) -> str:

@@ -1,22 +1,20 @@
-"""Runs a job in its folder from start to finish: notebook, process, page.
+"""A trial's record: begun before its process starts, finished after it ended.
 
 Runs in the process that started the trial.
 """
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
-from pytest_mitosis.model import Failure, Outcome, Status
+from pytest_mitosis.model import Failure, Outcome, Status, StoreError
 from pytest_mitosis.run.environment import Environment, requirements_text
 from pytest_mitosis.run.html import render_page
-from pytest_mitosis.run.kernel import run_in_kernel
-from pytest_mitosis.run.launcher import taints_nothing
-from pytest_mitosis.run.notebook import build_notebook
-from pytest_mitosis.run.sharing import Sharing
-from pytest_mitosis.store.files import write_json
+from pytest_mitosis.run.outputs import save_notebook
+from pytest_mitosis.store.files import unwritable, write_json
 from pytest_mitosis.store.folder import (
     JOB,
     MANIFEST,
@@ -25,13 +23,21 @@ from pytest_mitosis.store.folder import (
     now,
     save_environment,
 )
+from pytest_mitosis.store.rescue import rescue
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
     from pathlib import Path
 
     from pytest_mitosis.model import Job, Trial
-    from pytest_mitosis.run.launcher import Judge
+    from pytest_mitosis.run.launcher import Order
+    from pytest_mitosis.run.notebook import TrialNotebook
+
+
+class Runs(Protocol):
+    """What takes a job to its outcome."""
+
+    async def outcome(self) -> tuple[Outcome, TrialNotebook]:
+        """Run the job and say what became of it."""
 
 
 def begin_trial(job: Job, folder: Path, provenance: dict[str, object]) -> None:
@@ -40,38 +46,54 @@ def begin_trial(job: Job, folder: Path, provenance: dict[str, object]) -> None:
     write_json(folder / MANIFEST, manifest_of(job, provenance))
 
 
-def run_trial(
-    job: Job,
-    folder: Path,
-    store: Path,
-    facts: Iterable[tuple[str, str]] = (),
-    notes: Iterable[str] = (),
-    judge: Judge = taints_nothing,
-) -> tuple[Trial, Outcome]:
-    """Run ``job``, render its page and write the final manifest with ``notes`` and its own.
+async def record(order: Order, attempt: Runs) -> tuple[Trial, Outcome]:
+    """Run an order, render its page and write the final manifest.
 
-    ``facts`` are shown at the top of the notebook; ``judge`` says which of the imported files
-    taint the trial.
+    What takes time and no waiting is done in another thread, so that other trials go on.
 
     Raises
     ------
-    OSError
-        If the store cannot be written.
+    StoreError
+        If the store cannot be written; what the trial left is then in a temporary folder.
     """
     started = now()
     try:
-        sharing = Sharing.of(job, folder, store, judge)
-        outcome = run_in_kernel(job, folder, build_notebook(job, facts), sharing)
+        outcome, built = await attempt.outcome()
     except Exception as error:
-        failure = Failure(type(error).__name__, f"the trial could not be recorded: {error}")
-        with contextlib.suppress(OSError):  # the disk may be too full even for that
-            finish(folder, Outcome(Status.CRASHED, started, now(), 0.0, failure=failure), "")
+        record_fault(order, error, started)
+        if isinstance(error, OSError):
+            raise _told(order, error) from error
         raise
-    tainted = judge(outcome.files)
-    told = [f"tainted: {one}" for one in tainted]
-    outcome = replace(outcome, notes=(*notes, *told, *outcome.notes), tainted=tainted)
     try:
-        render_page(folder, f"{job.experiment} {job.trial}")
+        return await asyncio.to_thread(finish_trial, order, outcome, built)
+    except OSError as error:
+        record_fault(order, error, started)
+        raise _told(order, error) from error
+
+
+def _told(order: Order, error: OSError) -> StoreError:
+    """One sentence on a store that cannot be written, and where the results are now."""
+    place = rescue(order.folder, getattr(error, "rescued", ""))
+    return unwritable(order.store, error, f"; what the trial left is in {place}" if place else "")
+
+
+def record_fault(order: Order, error: Exception, started: str = "") -> None:
+    """Leave no trial that looks as if it ran still, after a fault while driving it."""
+    failure = Failure(type(error).__name__, f"the trial could not be recorded: {error}")
+    with contextlib.suppress(OSError):  # the disk may be too full even for that
+        crashed = Outcome(Status.CRASHED, started or now(), now(), 0.0, failure=failure)
+        finish(order.folder, crashed, "")
+
+
+def finish_trial(order: Order, outcome: Outcome, built: TrialNotebook) -> tuple[Trial, Outcome]:
+    """Write notebook, page, environment and, last, the final manifest."""
+    job, folder = order.job, order.folder
+    tainted = order.judge(outcome.files)
+    told = [f"tainted: {one}" for one in tainted]
+    outcome = replace(outcome, notes=(*order.notes, *told, *outcome.notes), tainted=tainted)
+    save_notebook(built.notebook, folder, sync=True)
+    try:
+        render_page(built.notebook, folder, f"{job.experiment} {job.trial}")
     except OSError:
         raise
     except Exception as error:
@@ -81,5 +103,5 @@ def run_trial(
     if outcome.environment:
         digest = str(outcome.environment["digest"])
         requirements = requirements_text(Environment.from_json(outcome.environment))
-        save_environment(store, outcome.environment, digest, requirements)
+        save_environment(order.store, outcome.environment, digest, requirements)
     return finish(folder, outcome, digest), outcome

@@ -22,14 +22,19 @@ def write_json(path: Path, data: dict[str, Any]) -> None:
     write_bytes(path, dump(data).encode("utf-8"))
 
 
-def write_bytes(path: Path, content: bytes) -> None:
-    """Replace ``path`` with ``content`` in one step."""
+def write_bytes(path: Path, content: bytes, *, sync: bool = True) -> None:
+    """Replace ``path`` with ``content`` in one step.
+
+    Without ``sync`` a crash of the machine, not one of this process, may leave the file empty:
+    for what is written again soon.
+    """
     beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
         with beside.open("xb") as file:
             file.write(content)
             file.flush()
-            os.fsync(file.fileno())
+            if sync:
+                os.fsync(file.fileno())
         os.replace(beside, path)  # noqa: PTH105  the atomic one, by its name
     except OSError:
         beside.unlink(missing_ok=True)
@@ -123,9 +128,13 @@ def store_errors(store: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        reason = error.strerror or str(error)
-        place = error.filename or store
-        raise StoreError(
-            f"the trials folder {store} cannot be written: {reason} ({place}); "
-            "free space or permissions, or give another with --trials-folder"
-        ) from error
+        raise unwritable(store, error) from error
+
+
+def unwritable(store: Path, error: OSError, more: str = "") -> StoreError:
+    """What the operating system says of the trials folder, and ``more``, as one sentence."""
+    reason = error.strerror or str(error)
+    return StoreError(
+        f"the trials folder {store} cannot be written: {reason} ({error.filename or store}); "
+        f"free space or permissions, or give another with --trials-folder{more}"
+    )

@@ -53,6 +53,7 @@ class Claim:
     folder: Path
     id: str
     iteration: int
+    attempt: int = 1
 
 
 def new_id() -> str:

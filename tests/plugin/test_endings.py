@@ -373,7 +373,7 @@ def test_process_that_cannot_start_leaves_its_last_words(project, monkeypatch):
         "broken/sitecustomize.py",
         """
         import os, sys
-        if any("ipykernel" in argument for argument in sys.orig_argv):
+        if any("ipykernel" in one or "forkserver" in one for one in sys.orig_argv):
             sys.stderr.write("libopenblas.so.0: cannot open shared object file\\n")
             os._exit(5)
         """,

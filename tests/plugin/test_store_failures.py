@@ -48,12 +48,12 @@ def test_full_disk_is_told_and_nothing_is_done(project, small_disk):
 
 
 def test_fault_while_driving_a_trial_leaves_no_running_one(project, monkeypatch):
-    from pytest_mitosis.run import trial
+    from pytest_mitosis.run import attempt
 
     def fail(*_):
         raise ValueError("something nobody thought of")
 
-    monkeypatch.setattr(trial, "run_in_kernel", fail)
+    monkeypatch.setattr(attempt, "build_notebook", fail)
     project.commit({"exp_big.py": EXPERIMENT})
     assert project.run("--exp", "big").ret == 1
     record = manifest(project.only())

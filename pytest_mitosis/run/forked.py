@@ -1,0 +1,74 @@
+"""A Jupyter kernel in a fork, from the fork to its last cell.
+
+Runs in the trial's own process. It is warm before it knows its trial: what it takes from one
+(variables, working directory, file of printed text) comes with the first request.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from typing import TYPE_CHECKING, Any
+
+from ipykernel.kernelapp import IPKernelApp
+from traitlets.config import Config
+
+from pytest_mitosis.run.stopping import STOPPING, until_closed
+
+if TYPE_CHECKING:
+    import socket
+
+SET_BY_KERNEL: dict[str, str] = {}
+"""Variables a kernel sets as it starts; one kernel runs in a process."""
+
+
+def serve(life: socket.socket, arguments: dict[str, Any]) -> None:
+    """Be a kernel on the sockets of ``connection_file`` until killed."""
+    redirect(arguments["stray"])
+    config = Config()
+    config.HistoryManager.enabled = False
+    app = IPKernelApp.instance(
+        config=config,
+        connection_file=arguments["connection_file"],
+        # Only to have it poll no parent and print nothing of its connection: `life` tells more.
+        parent_handle=1,
+        log_level=40,
+    )
+    before = dict(os.environ)
+    app.initialize([])
+    SET_BY_KERNEL.update(set(os.environ.items()) - set(before.items()))
+    STOPPING.watch(lambda: until_closed(life))
+    app.start()
+
+
+def redirect(file: str) -> None:
+    """Have what is written past Python's streams go to a file."""
+    target = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
+    for number in (1, 2, *_copies()):
+        os.dup2(target, number)
+    os.close(target)
+
+
+def _copies() -> list[int]:
+    """Where ipykernel's streams keep the descriptors they stand in for.
+
+    A private name of ipykernel's; without it a fault handler's words are lost, and nothing else.
+    """
+    copies = [getattr(s, "_original_stdstream_copy", None) for s in (sys.stdout, sys.stderr)]
+    return [one for one in copies if isinstance(one, int)]
+
+
+def take_over(environment: dict[str, str], cwd: str, output: str) -> None:
+    """Become the process of one trial: its variables, its folder, its file of printed text."""
+    os.chdir(cwd)
+    os.environ.clear()
+    os.environ.update({**environment, **SET_BY_KERNEL})
+    if environment.get("MPLBACKEND"):  # the user's choice wins, as in any kernel
+        os.environ["MPLBACKEND"] = environment["MPLBACKEND"]
+    time.tzset()
+    target = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
+    # Where ipykernel watches 1 and 2 itself, those are its pipes and stay.
+    for number in _copies() or (1, 2):
+        os.dup2(target, number)
+    os.close(target)

@@ -1,0 +1,176 @@
+"""The fork server as its parent sees it: started once, asked for forks, told how they end.
+
+Runs on the launcher's loop, in the process that starts trials. Knows nothing of cells.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import socket
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Any
+
+from pytest_mitosis.model import PlanError
+from pytest_mitosis.run.process import TrialProcess, trial_environment
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_START = "from pytest_mitosis.run.forkserver import main; main()"
+
+
+class ForkServerError(Exception):
+    """There is no fork server here, or not any more."""
+
+
+class PreloadError(PlanError):
+    """A module of ``preload`` cannot be imported, or must not be."""
+
+
+class Fork(TrialProcess):
+    """A forked process; it ends itself some time after ``life`` is closed."""
+
+    def __init__(self, pid: int, died: asyncio.Future[int | None], life: socket.socket) -> None:
+        super().__init__(pid, died)
+        self.life = life
+
+    async def end(self) -> None:
+        """Kill the group, at once, and wait until the process is gone."""
+        await super().end()
+        self.life.close()
+
+
+class ForkServer:
+    """A running fork server."""
+
+    def __init__(self, process: subprocess.Popen[bytes], channel: socket.socket) -> None:
+        self.process = process
+        self._channel = channel
+        self._turn = asyncio.Lock()
+
+    @classmethod
+    async def start(cls, preload: tuple[str, ...], ipython: Path) -> ForkServer:
+        """Start a server and wait until it has imported what forks need.
+
+        Raises
+        ------
+        ForkServerError
+            If it does not come up here.
+        PreloadError
+            If a module of ``preload`` cannot be imported.
+        """
+        if not hasattr(os, "fork") or not hasattr(os, "waitid"):
+            raise ForkServerError("this platform has no forks")
+        ours, theirs = socket.socketpair()
+        with theirs:
+            process = subprocess.Popen(
+                [sys.executable, "-c", _START, str(theirs.fileno()), json.dumps(preload)],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                pass_fds=[theirs.fileno()],
+                env=trial_environment(ipython),
+                start_new_session=True,  # Ctrl-C is for this process, which then ends trials
+            )
+        ours.setblocking(False)
+        server = cls(process, ours)
+        try:
+            problem = (await server._answer())["problem"]
+        except ForkServerError:
+            await server.close()
+            raise
+        if problem:
+            await server.close()
+            raise PreloadError(f"{problem}; correct preload in [tool.mitosis]")
+        return server
+
+    async def fork(self, kind: str, arguments: dict[str, Any]) -> Fork:
+        """A new process of a kind the server knows.
+
+        Raises
+        ------
+        ForkServerError
+            If the server is gone.
+        """
+        life, theirs = socket.socketpair()
+        told, tell = os.pipe()
+        request = json.dumps({"kind": kind, "arguments": arguments}).encode("ascii") + b"\n"
+        try:
+            async with self._turn:
+                socket.send_fds(self._channel, [request], [theirs.fileno(), tell])
+                pid = (await self._answer())["pid"]
+        except (OSError, ForkServerError) as error:
+            life.close()
+            os.close(told)
+            raise ForkServerError(str(error)) from None
+        finally:
+            theirs.close()
+            os.close(tell)
+        return Fork(pid, _watch(told, pid), life)
+
+    async def close(self) -> None:
+        """End the server; forks that are left end as if this process had died."""
+        self._channel.close()
+        await asyncio.to_thread(self.process.wait)
+
+    async def _answer(self) -> dict[str, Any]:
+        loop, line = asyncio.get_running_loop(), b""
+        while not line.endswith(b"\n"):
+            try:
+                part = await loop.sock_recv(self._channel, 1 << 16)
+            except OSError as error:
+                raise ForkServerError(str(error)) from None
+            if not part:
+                raise ForkServerError("the fork server ended")
+            line += part
+        answer: dict[str, Any] = json.loads(line)
+        return answer
+
+
+def _watch(told: int, pid: int) -> asyncio.Future[int | None]:
+    """The end of a fork, as the server tells it; if the server is gone, as the system does."""
+    loop = asyncio.get_running_loop()
+    died: asyncio.Future[int | None] = loop.create_future()
+
+    def read() -> None:
+        line = os.read(told, 4096)
+        loop.remove_reader(told)
+        os.close(told)
+        if line:
+            died.set_result(json.loads(line)["code"])
+        else:
+            task = loop.create_task(_gone(pid))
+            task.add_done_callback(lambda _: died.set_result(None))
+
+    loop.add_reader(told, read)
+    return died
+
+
+async def _gone(pid: int) -> None:
+    """Wait for the end of a process that is nobody's child here."""
+    if not hasattr(os, "pidfd_open"):
+        while _exists(pid):
+            await asyncio.sleep(0.2)
+        return
+    try:
+        number = os.pidfd_open(pid)
+    except OSError:
+        return
+    loop, ended = asyncio.get_running_loop(), asyncio.Event()
+    loop.add_reader(number, ended.set)
+    try:
+        await ended.wait()
+    finally:
+        loop.remove_reader(number)
+        os.close(number)
+
+
+def _exists(pid: int) -> bool:
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, 0)
+        return True
+    return False

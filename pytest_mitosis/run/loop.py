@@ -1,0 +1,156 @@
+"""Launchers whose trials are driven by one loop in one thread, any number at a time.
+
+Runs in the process that starts trials; must not know pytest. Of signals it knows that SIGTERM and
+SIGHUP mean what Ctrl-C does: stop in order.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+import contextlib
+import signal
+import threading
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Self
+
+from pytest_mitosis.run.attempt import GRACE_SECONDS, Attempt
+from pytest_mitosis.run.trial import record
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection
+    from types import FrameType
+
+    from pytest_mitosis.model import Outcome, Trial
+    from pytest_mitosis.run.launcher import Handle, Launcher, Order
+    from pytest_mitosis.run.process import Engine
+
+STOPPING = ("SIGTERM", "SIGHUP")
+
+
+@dataclass(eq=False)
+class LoopHandle:
+    """A trial on its way through the loop."""
+
+    order: Order
+    future: concurrent.futures.Future[tuple[Trial, Outcome]]
+    attempt: Attempt
+
+    def is_done(self) -> bool:
+        """Whether the trial has ended and is recorded."""
+        return self.future.done()
+
+    def result(self) -> tuple[Trial, Outcome]:
+        """The recorded trial and what its job left; waits for the end."""
+        return self.future.result()
+
+
+class LoopLauncher:
+    """Runs trials in processes of an engine; all that are submitted run at once.
+
+    ``make_engine`` is called on the loop, when the first trial is submitted.
+    """
+
+    def __init__(self, make_engine: Callable[[], Engine], grace: float = GRACE_SECONDS) -> None:
+        self.grace = grace
+        self._make_engine = make_engine
+        self._engine: Engine | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread: threading.Thread | None = None
+        self._handles: set[LoopHandle] = set()
+        self._signals = contextlib.ExitStack()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def submit(self, order: Order) -> LoopHandle:
+        """Start a trial and return at once."""
+        loop = self._running_loop()
+        assert self._engine is not None
+        attempt = Attempt(order, self._engine, self.grace)
+        future = asyncio.run_coroutine_threadsafe(record(order, attempt), loop)
+        handle = LoopHandle(order, future, attempt)
+        self._handles.add(handle)
+        future.add_done_callback(lambda _: self._handles.discard(handle))
+        return handle
+
+    def wait(self, handles: Collection[Handle], timeout: float | None = None) -> list[Handle]:
+        """Those of ``handles`` that are done; waits up to ``timeout`` seconds for the first."""
+        futures = [one.future for one in handles if isinstance(one, LoopHandle)]
+        first = concurrent.futures.FIRST_COMPLETED
+        concurrent.futures.wait(futures, timeout=timeout, return_when=first)
+        return [one for one in handles if one.is_done()]
+
+    def cancel(self, handle: Handle) -> None:
+        """End a trial as interrupted, in order; returns at once, the handle becomes done."""
+        if self._loop is not None and isinstance(handle, LoopHandle) and not handle.is_done():
+            self._loop.call_soon_threadsafe(handle.attempt.stop)
+
+    def close(self) -> None:
+        """Free what the launcher holds; trials still under way are cancelled and waited for."""
+        if self._loop is None or self._thread is None:
+            return
+        under_way = list(self._handles)
+        for handle in under_way:
+            self.cancel(handle)
+        concurrent.futures.wait([one.future for one in under_way])
+        if self._engine is not None:
+            asyncio.run_coroutine_threadsafe(self._engine.close(), self._loop).result()
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+        self._loop = self._thread = self._engine = None
+        self._signals.close()
+
+    def _running_loop(self) -> asyncio.AbstractEventLoop:
+        if self._loop is None:
+            self._loop = asyncio.new_event_loop()
+            # Must not keep the interpreter from ending; `close` ends it in order.
+            self._thread = threading.Thread(
+                target=self._loop.run_forever, name="mitosis-launcher", daemon=True
+            )
+            self._thread.start()
+            self._signals.enter_context(stop_signals())
+            made = asyncio.run_coroutine_threadsafe(_call(self._make_engine), self._loop)
+            self._engine = made.result()
+        return self._loop
+
+
+def run_alone(launcher: Launcher, order: Order) -> tuple[Trial, Outcome]:
+    """Run one order and wait for its end; Ctrl-C and SIGTERM end it as interrupted."""
+    handle = launcher.submit(order)
+    try:
+        launcher.wait([handle])
+    except KeyboardInterrupt:
+        launcher.cancel(handle)
+    return handle.result()
+
+
+@contextlib.contextmanager
+def stop_signals() -> Any:
+    """Have SIGTERM and SIGHUP raise KeyboardInterrupt, as Ctrl-C does."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    numbers = [n for name in STOPPING if (n := getattr(signal, name, None)) is not None]
+    # One that is ignored (nohup) stays ignored, one that another part handles stays handled.
+    before = {n: signal.getsignal(n) for n in numbers}
+    ours = [n for n, handler in before.items() if handler is signal.SIG_DFL]
+    for number in ours:
+        signal.signal(number, _interrupt)
+    try:
+        yield
+    finally:
+        for number in ours:
+            signal.signal(number, before[number])
+
+
+def _interrupt(_number: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+async def _call(make: Callable[[], Engine]) -> Engine:
+    return make()

@@ -1,0 +1,229 @@
+"""Processes without Jupyter, and the cells that are run in them.
+
+Runs on the launcher's loop, in the process that starts trials; the other end of the wire is
+:mod:`pytest_mitosis.run.shell`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import shutil
+import socket
+import struct
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from nbformat import v4
+
+from pytest_mitosis.model import Failure
+from pytest_mitosis.run.outputs import CellFailed, Shown, save_notebook
+from pytest_mitosis.run.process import (
+    Opened,
+    ProcessFailed,
+    TrialProcess,
+    drop_if_empty,
+    explain_death,
+    output_of,
+    trial_environment,
+    watch,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from pytest_mitosis.model import Job
+    from pytest_mitosis.run.forks import ForkServer
+    from pytest_mitosis.run.notebook import TrialNotebook
+
+STARTUP_SECONDS = 120
+_START = "from pytest_mitosis.run.shell import main; main()"
+
+
+@dataclass
+class Wire:
+    """Requests to a process, and what it tells."""
+
+    reader: asyncio.StreamReader
+    writer: asyncio.StreamWriter
+
+    @classmethod
+    async def on(cls, channel: socket.socket) -> Wire:
+        """A wire over a socket that is this process's end."""
+        return cls(*await asyncio.open_connection(sock=channel))
+
+    async def ask(self, **request: Any) -> None:
+        """Send a request."""
+        data = json.dumps(request).encode("ascii")
+        self.writer.write(struct.pack(">Q", len(data)) + data)
+        await self.writer.drain()
+
+    async def told(self) -> dict[str, Any]:
+        """The next event."""
+        size = struct.unpack(">Q", await self.reader.readexactly(8))[0]
+        event: dict[str, Any] = json.loads(await self.reader.readexactly(size))
+        return event
+
+
+@dataclass
+class ShellCells:
+    """Drives the cells of one trial's notebook over a wire."""
+
+    notebook: Any
+    folder: Path
+    wire: Wire
+    shown: Shown
+    _displays: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def step(self) -> str:
+        """The step whose cells run; figures are named after it."""
+        return self.shown.step
+
+    @step.setter
+    def step(self, name: str) -> None:
+        self.shown.step = name
+
+    async def run(self, index: int) -> None:
+        """Run a cell of the notebook; what it shows is put below it."""
+        cell = self.notebook.cells[index]
+        if cell.cell_type == "code":
+            cell.outputs = []
+            cell["execution_count"] = await self._execute(cell.source, cell.outputs, index)
+
+    async def ask(self, code: str) -> None:
+        """Run code unseen."""
+        await self._execute(code, [], -1, numbered=False)
+
+    def save(self) -> None:
+        """Write the notebook as it stands, in one step."""
+        save_notebook(self.notebook, self.folder)
+
+    async def _execute(
+        self, source: str, outputs: list[Any], index: int, *, numbered: bool = True
+    ) -> Any:
+        try:
+            await self.wire.ask(source=source, numbered=numbered)
+            while (event := await self.wire.told())["kind"] != "done":
+                self._show(event.pop("kind"), event, outputs, index)
+        except (OSError, asyncio.IncompleteReadError):
+            await asyncio.Event().wait()  # the process is gone: that is told elsewhere
+        if "ename" in event:
+            raise CellFailed(event["ename"], event["evalue"])
+        return event["execution_count"]
+
+    def _show(self, kind: str, content: dict[str, Any], outputs: list[Any], index: int) -> None:
+        if kind == "stream":
+            content["text"] = self.shown.bound(content["text"], index)
+            last = outputs[-1] if outputs else {}
+            if last.get("output_type") == "stream" and last["name"] == content["name"]:
+                last["text"] += content["text"]
+                return
+            if not content["text"]:
+                return
+        self.shown.keep_figure(content.get("data", {}))
+        name = content.get("transient", {}).get("display_id")
+        if kind == "update_display_data":
+            if name in self._displays:
+                self._displays[name].update(data=content["data"], metadata=content["metadata"])
+            return
+        output = v4.output_from_msg({"header": {"msg_type": kind}, "content": content})
+        outputs.append(output)
+        if name:
+            self._displays[name] = output
+
+
+@dataclass(eq=False)
+class WarmShell:
+    """A process that runs cells and knows no trial yet."""
+
+    process: TrialProcess
+    wire: Wire
+    private: Path
+
+    def cells(self, notebook: Any, folder: Path) -> ShellCells:
+        """What drives the cells of a trial in it."""
+        return ShellCells(notebook, folder, self.wire, Shown(folder))
+
+    async def end(self) -> None:
+        """Kill it with all that it started."""
+        await self.process.end()
+        self.wire.writer.close()
+        shutil.rmtree(self.private, ignore_errors=True)
+
+
+class Shells:
+    """Makes processes without Jupyter."""
+
+    async def start(self, server: ForkServer, private: Path) -> WarmShell:
+        """Fork a process and wait until it can run cells."""
+        fork = await server.fork("process", {"stray": str(private / "output")})
+        return await warmed(fork, fork.life, private)
+
+    def alone(self) -> NewShells:
+        """A new interpreter for each trial."""
+        return NewShells()
+
+    def close(self) -> None:
+        """Nothing is shared."""
+
+
+class NewShells:
+    """Starts an interpreter for each trial."""
+
+    @contextlib.asynccontextmanager
+    async def open(self, job: Job, folder: Path, built: TrialNotebook) -> AsyncIterator[Opened]:
+        """A process for one trial; at the end it is killed with all that it left running."""
+        private = Path(tempfile.mkdtemp(prefix="mitosis-"))
+        ours, theirs = socket.socketpair()
+        output = output_of(folder)
+        with theirs, output.open("ab") as stray:
+            popen = subprocess.Popen(
+                [sys.executable, "-c", _START, str(theirs.fileno()), str(output)],
+                cwd=job.cwd,
+                env=trial_environment(private / "ipython"),
+                stdin=subprocess.DEVNULL,
+                stdout=stray,
+                stderr=stray,
+                pass_fds=[theirs.fileno()],
+                start_new_session=True,
+            )
+        process = TrialProcess(popen.pid, watch(popen))
+        try:
+            shell = await warmed(process, ours, private, output)
+            try:
+                yield Opened(process, shell.cells(built.notebook, folder))
+            finally:
+                await shell.end()
+        finally:
+            drop_if_empty(output)
+
+    async def close(self) -> None:
+        """Nothing is held."""
+
+
+async def warmed(
+    process: TrialProcess, life: socket.socket, private: Path, output: Path | None = None
+) -> WarmShell:
+    """Wait until a process says that it can run cells."""
+    wire = await Wire.on(life)
+    shell = WarmShell(process, wire, private)
+    ready: asyncio.Future[Any] = asyncio.ensure_future(wire.told())
+    try:
+        first = asyncio.FIRST_COMPLETED
+        await asyncio.wait([ready, process.died], timeout=STARTUP_SECONDS, return_when=first)
+        if ready.done() and not ready.exception():
+            return shell
+        if process.died.done() or ready.done():
+            await process.end()
+            raise ProcessFailed(explain_death(process.died.result(), output or private / "output"))
+        raise ProcessFailed(Failure("RuntimeError", "the trial's process did not answer"))
+    except BaseException:
+        ready.cancel()
+        await shell.end()
+        raise
