@@ -197,7 +197,7 @@ class KernelRun:
         offered = await self._ask(
             "offer", index=index, step=step.name, variable=variable, root=self.job.root
         )
-        self.sharing.finish(index, seconds, {**offered, "pickled": kept["pickled"]}, why_not)
+        await self.sharing.finish(index, seconds, {**offered, "pickled": kept["pickled"]}, why_not)
 
     async def _step(self, index: int, *, has_data: bool) -> bool:
         step, place = self.job.steps[index], self.built.run_cells[index]

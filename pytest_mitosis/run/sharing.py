@@ -88,9 +88,9 @@ class Sharing:
         """
         pause, waited = SHORTEST_PAUSE, False
         while done < len(self.wanted):
-            step = self._longest(done)
+            step = await asyncio.to_thread(self._longest, done)
             if step is not None:
-                take_over(step, self.folder)
+                await asyncio.to_thread(take_over, step, self.folder)
                 names = step.record["steps"]
                 self.taken |= dict.fromkeys(names[done:], step)
                 return len(names)
@@ -125,12 +125,14 @@ class Sharing:
         """Whether what the step leaves is to be offered to others."""
         return self._turn is not None
 
-    def finish(self, index: int, seconds: float, offered: dict[str, Any], why_not: str) -> None:
+    async def finish(
+        self, index: int, seconds: float, offered: dict[str, Any], why_not: str
+    ) -> None:
         """Keep what step ``index`` left for others, or why it cannot be shared."""
         turn = self._turn
         if turn is None:
             return
-        tainted = self.judge(offered["files"])
+        tainted = await asyncio.to_thread(self.judge, offered["files"])
         problem = why_not or offered["unshared"] or (f"tainted: {tainted[0]}" if tainted else "")
         about = {
             "trial": self.job.trial,
@@ -143,7 +145,9 @@ class Sharing:
             "code": self._code(offered["code"]),
             **({"unshared": problem} if problem else {}),
         }
-        publish(self.wanted[index], self.store, turn.number, self.folder, about)
+        # In a thread, as copying and hashing must not stop the other trials of the loop.
+        wanted = self.wanted[index]
+        await asyncio.to_thread(publish, wanted, self.store, turn.number, self.folder, about)
         self._turn = None
 
     def abandon(self) -> None:

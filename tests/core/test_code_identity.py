@@ -690,3 +690,51 @@ def test_modules_of_the_standard_library_and_of_packages_are_no_project_files():
     assert paths[own].endswith("test_code_identity")
     assert not [path for path in paths if "site-packages" in path or "pytest_mitosis/" in path]
     assert not [path for path in paths if path.startswith(os.path.dirname(os.__file__) + os.sep)]
+
+
+PARTS = {
+    "sim.py": "RATE = 2\n\ndef run():\n    import late\n    return late.VALUE * RATE\n",
+    "fit.py": "import sim\n\ndef run():\n    return sim.RATE\n\ndef other():\n    return 1\n",
+    "late.py": "VALUE = 3\n",
+    "tools.py": "def used():\n    return 1\n",
+}
+RUN_PARTS = """\
+import json, sys
+from pathlib import Path
+from pytest_mitosis.identity.executed import Recorder
+from pytest_mitosis.identity.code import Reach, code_identity, merge_code
+from pytest_mitosis.identity.imported import project_paths
+
+root = Path(sys.argv[1])
+sys.path.insert(0, str(root))
+recorder = Recorder()
+recorder.start()
+import sim
+files, called = frozenset(project_paths()), recorder.restart()
+import late  # for the second part, but the first reads it too
+import tools, fit
+recorder.restart()
+sim.run()
+first = code_identity(root, recorder, Reach(files, called | recorder.called_lately))
+fit.run()
+recorder.stop()
+whole = code_identity(root, recorder)
+print(json.dumps({
+    "first": [one.place for one in first.modules],
+    "whole": [one.place for one in whole.modules],
+    "joined": merge_code([first, whole]).digest == whole.digest,
+    "alone": merge_code([first]).digest == first.digest,
+}))
+"""
+
+
+def test_part_of_a_trial_depends_on_what_was_loaded_for_it_or_ran_with_it(tmp_path):
+    (tmp_path / ".git").mkdir()
+    for name, text in PARTS.items():
+        (tmp_path / name).write_text(text)
+    told = run(tmp_path, RUN_PARTS)
+    sees_calls = sys.version_info >= (3, 12)
+    assert told["first"] == (["late.py", "sim.py"] if sees_calls else told["whole"])
+    assert sorted(told["whole"]) == sorted(PARTS)
+    assert told["joined"]
+    assert told["alone"]
