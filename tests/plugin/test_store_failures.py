@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
+from pathlib import Path
 
 import pytest
 from conftest import manifest
+
+from pytest_mitosis.store.results import load_result
 
 EXPERIMENT = """
     import numpy as np
@@ -45,6 +49,11 @@ def test_full_disk_is_told_and_nothing_is_done(project, small_disk):
     assert "INTERNALERROR" not in result.stdout.str()
     statuses = [manifest(file.parent)["status"] for file in store.glob("big/*/*/trial.json")]
     assert statuses == ["crashed"]
+    place = Path(result.outlines[-1].partition("what the trial left is in ")[2])
+    rescued = load_result(place / "results", "big")
+    assert rescued["main"] == 1.0
+    assert rescued["data"].shape == (2_000_000,)
+    shutil.rmtree(place)
 
 
 def test_fault_while_driving_a_trial_leaves_no_running_one(project, monkeypatch):
