@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from pytest_mitosis.read.frame import load_trial_data, load_trials
+    from pytest_mitosis.run.progress import progress
 
-__all__ = ["__version__", "load_trial_data", "load_trials"]
+__all__ = ["__version__", "load_trial_data", "load_trials", "progress"]
 __version__ = "0.1.0"
 
 
@@ -21,4 +22,8 @@ def __getattr__(name: str) -> Any:  # Any: any public function
         from pytest_mitosis.read import frame
 
         return getattr(frame, name)
+    if name == "progress":
+        from pytest_mitosis.run.progress import progress
+
+        return progress
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

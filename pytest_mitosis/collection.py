@@ -99,7 +99,7 @@ class Collection:
             return None
         planned = planned_of(pyfuncitem)
         assert planned is not None
-        self.session.runner.run(pyfuncitem, planned, spec)
+        self.session.runner.run(pyfuncitem, planned)
         return True
 
     @pytest.hookimpl(optionalhook=True)

@@ -60,8 +60,8 @@ def trial(request: pytest.FixtureRequest) -> TrialSpec:
 def trial_dir(request: pytest.FixtureRequest) -> Iterator[Path]:
     """The folder of the trial, claimed for it before it starts."""
     runner = session_of(request.config).runner
-    yield runner.claim(request.node).folder
-    runner.release_unused(request.node)
+    yield runner.orders.claim(request.node).folder
+    runner.orders.release_unused(request.node)
 
 
 @pytest.fixture

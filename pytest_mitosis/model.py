@@ -143,7 +143,10 @@ class JobStep:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A trial spec as JSON: enough to run it in another process or machine without pytest."""
+    """A trial spec as JSON: enough to run it in another process or machine without pytest.
+
+    ``environment`` holds variables that are set for the trial's process alone.
+    """
 
     trial: str
     experiment: str
@@ -161,6 +164,7 @@ class Job:
     command: str
     steps: tuple[JobStep, ...]
     share_steps: bool = False
+    environment: dict[str, str] = field(default_factory=dict)
     schema: int = SCHEMA
 
     def to_json(self) -> dict[str, Any]:

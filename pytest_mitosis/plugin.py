@@ -12,9 +12,10 @@ from typing import Any
 import pytest
 
 MARKERS = (
-    "experiment(lookup=None, hypothesis='', timeout=None, reuse=True): an experiment with its "
-    "lookup dictionary, the sentence it is to support, the seconds a trial may take, and whether "
-    "trials may share what it returns as an earlier step (pytest-mitosis)",
+    "experiment(lookup=None, hypothesis='', timeout=None, reuse=True, cpus=None, gpus=None, "
+    "memory=None): an experiment with its lookup dictionary, the sentence it is to support, the "
+    "time a trial may take, whether trials may share what it returns as an earlier step, and what "
+    "a trial needs of the machine (pytest-mitosis)",
     "variant(**names): set on every trial with the variants it has, for -m \"variant(noise='low')\""
     " (pytest-mitosis)",
 )
@@ -46,6 +47,11 @@ OPTIONS: dict[str, dict[str, Any]] = {
         "metavar": "0-4|0,7",
         "help": "one trial per seed, for experiments with a parameter 'seed' or 'rng'",
     },
+    "--exp-jobs": {
+        "metavar": "N|auto",
+        "help": "run N trials at once, auto for as many as there are usable processors; they are "
+        "reported as they end",
+    },
     "--exp-draft": {
         "action": "store_true",
         "help": "run outside the rules: dirty tree allowed, nothing locked, kept under drafts",
@@ -75,6 +81,7 @@ NEEDS_EXPERIMENT = (
     "--variant",
     "--eval-param",
     "--seeds",
+    "--exp-jobs",
     "--exp-draft",
     "--exp-reuse",
     "--exp-resume",

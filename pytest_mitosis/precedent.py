@@ -18,16 +18,24 @@ from pytest_mitosis.store.reuse import Found, Reuse, Wanted, WantedArgument, loo
 from pytest_mitosis.store.turns import keep_alive
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from pytest_mitosis.model import Trial, TrialSpec
+    from pytest_mitosis.run.launcher import Order
     from pytest_mitosis.session import ExperimentSession
     from pytest_mitosis.store.folder import Claim
 
 SHORTEST_PAUSE = 0.02
 LONGEST_PAUSE = 1.0
 TOLD_AFTER_SECONDS = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """Something has to end before a trial can begin; the text says what."""
+
+    what: str
 
 
 @dataclass
@@ -68,27 +76,43 @@ class Precedents:
         """What there is of a trial now; nobody is waited for."""
         return look(self.store, wanted)
 
-    def obtain(self, wanted: Wanted, own: Claim | None) -> Trial | Claim:
-        """A trial that does, or the folder to run one in, for which then nobody else has a turn.
+    def attempt(self, wanted: Wanted, own: Claim | None) -> Trial | Claim | Wait:
+        """A trial that does, or a folder to run one in, or who is at work on one; returns at once.
 
-        ``own`` is a folder that was claimed before; then only trials begun earlier can do.
+        With a folder, nobody else has a turn. ``own`` is one that was claimed before; then only
+        trials begun earlier can do.
         """
         if self.mode is Reuse.NEVER:
             return own or claim(self.store, wanted.experiment, wanted.key, draft=self.session.draft)
-        started, pause, told = time.monotonic(), SHORTEST_PAUSE, False
         while True:
             found = look(self.store, wanted, own.iteration if own else None)
             if found.trial is not None:
                 return found.trial
-            if not found.busy:
-                claimed = own or self._take(wanted, found.last + 1)
-                if claimed is not None:
-                    return claimed
-                continue
+            if found.busy:
+                return Wait(f"{found.busy}, to reuse it")
+            claimed = own or self._take(wanted, found.last + 1)
+            if claimed is not None:
+                return claimed
+
+    def persist(
+        self,
+        attempt: Callable[[], Trial | Order | Wait],
+        own: Claim | None,
+        rest: Callable[[float], object] = time.sleep,
+    ) -> Trial | Order:
+        """Repeat ``attempt`` until nobody has to be waited for.
+
+        ``rest`` spends the seconds between two attempts.
+        """
+        started, pause, told = time.monotonic(), SHORTEST_PAUSE, False
+        while True:
+            found = attempt()
+            if not isinstance(found, Wait):
+                return found
             if not told and time.monotonic() - started > TOLD_AFTER_SECONDS:
-                self.session.say(f"waiting for {found.busy}, to reuse it")
+                self.session.say(f"waiting for {found.what}")
                 told = True
-            time.sleep(pause)
+            rest(pause)
             pause = min(pause * 1.5, LONGEST_PAUSE)
             if own is not None:
                 keep_alive(own.folder.parent, own.iteration)

@@ -62,7 +62,7 @@ class Reporter:
         self, item: pytest.Item, call: pytest.CallInfo[None]
     ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
         """Emitted where the item ran; puts its row on the report as text."""
-        from pytest_mitosis.runner import REFUSAL, ROW
+        from pytest_mitosis.runner import PREPARED, REFUSAL, ROW
 
         report = yield
         if spec_of(item) is None:
@@ -77,6 +77,8 @@ class Reporter:
             row = Row(nodeid=item.nodeid, refusal=refusal, reason=text[0] if text else refusal)
         if row is not None:
             setattr(report, ATTRIBUTE, row.to_text())
+            if row.nodeid == "" and PREPARED in item.stash:  # it ran before pytest came to it
+                report.duration, report.start = row.seconds, report.stop - row.seconds
         return report
 
     @pytest.hookimpl(tryfirst=True)

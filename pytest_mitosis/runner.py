@@ -7,23 +7,19 @@ in another process; here it is prepared, waited for, recorded and judged.
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 import pytest
 
-from pytest_mitosis.collection import key_of
+from pytest_mitosis.conductor import Conductor
 from pytest_mitosis.identity import Description, compare, render_changes
-from pytest_mitosis.identity.imported import ImportedFile
-from pytest_mitosis.identity.repository import require_clean, snapshot
-from pytest_mitosis.identity.verdicts import verdicts
-from pytest_mitosis.launching import launcher_name
+from pytest_mitosis.identity.repository import require_clean
 from pytest_mitosis.model import (
     NOT_REPRODUCIBLE,
     Binding,
     Failure,
-    Job,
     Kind,
     LockError,
     MitosisError,
@@ -33,29 +29,47 @@ from pytest_mitosis.model import (
     TreeError,
     Trial,
     TrialSpec,
+    Undescribable,
 )
-from pytest_mitosis.precedent import Precedents
-from pytest_mitosis.run.jobs import Describer, argument_identities, build_job
-from pytest_mitosis.run.launcher import Launcher, Order
-from pytest_mitosis.store.attempts import claim_attempt, put_by, stopped_trial
+from pytest_mitosis.orders import CLAIM, HELD, Orders, spec_of_item
+from pytest_mitosis.precedent import Precedents, Wait
+from pytest_mitosis.run.jobs import Describer
+from pytest_mitosis.run.launcher import Handle, Order
 from pytest_mitosis.store.files import store_errors
-from pytest_mitosis.store.folder import MANIFEST, Claim, claim, release
 from pytest_mitosis.store.locks import Held, Name, take_lock, withdraw
-from pytest_mitosis.store.reuse import Reuse
 from pytest_mitosis.store.rows import against_last
 from pytest_mitosis.table import Refusal, Row, reused_row, row_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from pytest_mitosis.plan.references import LoadedExperiment
     from pytest_mitosis.session import ExperimentSession, Planned
 
-CLAIM = pytest.StashKey[Claim]()
-HELD = pytest.StashKey[list[Held]]()
 ROW = pytest.StashKey[Row]()
 REFUSAL = pytest.StashKey[Refusal]()
 PROVEN = pytest.StashKey[bool]()
+
+Ended = Trial | tuple[Trial, Outcome]
+"""An earlier trial that does, or one of this session with what its job left."""
+
+
+@dataclass
+class Prepared:
+    """What became of an item before pytest reached it; nothing yet if it waits for another."""
+
+    problem: Exception | None = None
+    earlier: Trial | None = None
+    handle: Handle | None = None
+
+    def end(self) -> Ended:
+        """The trial that does, or the item's own at its end."""
+        if self.problem is not None:
+            raise self.problem
+        if self.earlier is not None:
+            return self.earlier
+        assert self.handle is not None
+        return self.handle.result()
+
+
+PREPARED = pytest.StashKey[Prepared]()
 
 
 @dataclass
@@ -68,39 +82,53 @@ class Runner:
     started: float = field(default_factory=time.time)
 
     @cached_property
+    def conductor(self) -> Conductor:
+        """Runs trials, as many at once as are asked for."""
+        return Conductor(self.session)
+
+    @cached_property
+    def orders(self) -> Orders:
+        """Begins trials."""
+        return Orders(self.session, self.describer, self.precedents, self.conductor, self.started)
+
+    @cached_property
     def precedents(self) -> Precedents:
         """Finds what is already done."""
         return Precedents(self.session, self.describer)
 
-    @cached_property
-    def launcher(self) -> Launcher:
-        """Starts the processes of trials; closed when the session ends."""
-        return self.session.launcher
-
     def require_clean_tree(self) -> None:
         """Fail the session's first item, and stop, unless all code is committed."""
-        code = self.session.code
-        problem = code.problem
-        try:
-            require_clean(code.states)
-        except TreeError as error:
-            problem = str(error)
-        if problem:
+        if problem := self.tree_problem():
             self.refusal = Refusal.DIRTY
             fail(problem)
 
+    def tree_problem(self) -> str:
+        """Why no trial but a draft may begin; empty if all code is committed."""
+        code = self.session.code
+        try:
+            require_clean(code.states)
+        except TreeError as error:
+            return str(error)
+        return code.problem
+
     def lock_variants(self, item: pytest.Function) -> None:
         """Lock every variant name of the item's trial, or fail it and lock none."""
-        held = item.stash.setdefault(HELD, [])
-        problem: MitosisError | None = None
+        problem: Exception | None = None
         try:
-            for binding in _tracked_variants(item):
-                held.append(self._lock(binding))
+            if HELD not in item.stash:
+                self._take_locks(item)
+            elif PREPARED in item.stash and item.stash[PREPARED].handle is None:
+                problem = item.stash[PREPARED].problem
         except MitosisError as error:
             problem = error
-        if problem is not None:
+        if isinstance(problem, LockError | Undescribable):
             self.settle_locks(item)
             self._refuse(item, problem)
+
+    def _take_locks(self, item: pytest.Function) -> None:
+        held = item.stash.setdefault(HELD, [])
+        for binding in _tracked_variants(item):
+            held.append(self._lock(binding))
 
     def settle_locks(self, item: pytest.Function) -> None:
         """Keep the item's locks if its trial proved them, else withdraw those it created.
@@ -128,40 +156,7 @@ class Runner:
                 strict_code=project.strict_code,
             )
 
-    def claim(self, item: pytest.Function) -> Claim:
-        """The folder of the item's trial; made when it is first asked for."""
-        if CLAIM not in item.stash:
-            spec = _spec(item)
-            store = self.session.project.trials_folder
-            with store_errors(store):
-                item.stash[CLAIM] = self._resumed(item, spec) or claim(
-                    store, spec.experiment.name, key_of(item, spec), draft=self.session.draft
-                )
-        return item.stash[CLAIM]
-
-    def _resumed(self, item: pytest.Function, spec: TrialSpec) -> Claim | None:
-        """With --exp-resume, the folder of a trial that was stopped before it ended."""
-        if not item.config.getoption("exp_resume"):
-            return None
-        bound = tuple(one for one in spec.bindings if one.kind is not Kind.FIXTURE)
-        known = argument_identities(replace(spec, bindings=bound), self.describer, {})
-        stopped = stopped_trial(
-            self.session.project.trials_folder,
-            spec.experiment.name,
-            key_of(item, spec),
-            draft=self.session.draft,
-            commit=self.session.code.commit,
-            digests={(binding.step, binding.parameter): digest for binding, digest in known},
-        )
-        return claim_attempt(stopped) if stopped is not None else None
-
-    def release_unused(self, item: pytest.Function) -> None:
-        """Give back the item's folder if its trial never began."""
-        claimed = item.stash.get(CLAIM, None)
-        if claimed is not None and not (claimed.folder / MANIFEST).exists():
-            release(claimed)
-
-    def run(self, item: pytest.Function, planned: Planned, spec: TrialSpec) -> None:
+    def run(self, item: pytest.Function, planned: Planned) -> None:
         """Run the item's trial in a process of its own, record it, and fail the item if it did.
 
         Raises
@@ -171,132 +166,79 @@ class Runner:
         """
         problem: MitosisError | None = None
         try:
-            earlier = self._reuse(item, spec)
-            if earlier is not None:
-                self._record_row(item, reused_row(earlier, spec))
-                return
-            trial, outcome = self._run(item, planned, spec)
+            with store_errors(self.session.project.trials_folder):
+                found = self._end_of(item, planned)
         except MitosisError as error:
             problem = error
         if problem is not None:  # outside the handler, or pytest shows both
             self._refuse(item, problem)
-        row = row_of(trial, spec, against_last(trial))
-        self._record_row(item, row)
-        self.session.config.hook.pytest_mitosis_trial_finished(
-            config=self.session.config, folder=trial.folder, manifest=trial.manifest
-        )
-        if outcome.status is Status.INTERRUPTED:
+        row, failure = self.record(item, found)
+        if row.status == Status.INTERRUPTED:
             if hasattr(item.config, "workerinput"):
                 raise KeyboardInterrupt  # what xdist's worker expects
             self.session.interrupted.append(row)
-            pytest.exit(f"trial {trial.id} was interrupted; what it left is kept", returncode=2)
-        if outcome.error is not None:  # a debugger can look at its frames
-            raise outcome.error
-        if outcome.failure is not None:
-            fail(_explain(trial, outcome.failure))
+            pytest.exit(f"trial {row.trial} was interrupted; what it left is kept", returncode=2)
+        if not isinstance(found, Trial) and found[1].error is not None:
+            raise found[1].error  # a debugger can look at its frames
+        if failure is not None:
+            assert not isinstance(found, Trial)
+            fail(_explain(found[0], failure))
 
-    def _record_row(self, item: pytest.Function, row: Row) -> None:
+    def record(self, item: pytest.Function, found: Ended) -> tuple[Row, Failure | None]:
+        """Keep the row of the item's trial, and say how it failed if it did."""
+        spec = spec_of_item(item)
+        if isinstance(found, Trial):
+            item.stash[PROVEN] = True  # by the trial that ran
+            return self._record_row(item, reused_row(found, spec)), None
+        trial, outcome = found
+        item.stash[PROVEN] = outcome.proven
+        row = self._record_row(item, row_of(trial, spec, against_last(trial)))
+        self.session.config.hook.pytest_mitosis_trial_finished(
+            config=self.session.config, folder=trial.folder, manifest=trial.manifest
+        )
+        failure = outcome.failure
+        if failure is not None and failure.type == NOT_REPRODUCIBLE:
+            failure = self._unproven(spec, outcome)
+        return row, failure
+
+    def start(self, item: pytest.Function, planned: Planned) -> Prepared | Wait:
+        """Begin the item's trial before pytest reaches it, or say what it has to wait for.
+
+        Its guards are asked first; what they or the store refuse is told when pytest reaches it.
+        """
+        prepared = item.stash.setdefault(PREPARED, Prepared())
+        try:
+            with store_errors(self.session.project.trials_folder):
+                if not self.session.draft and HELD not in item.stash:
+                    self._take_locks(item)
+                found = self.orders.attempt(item, planned)
+                if isinstance(found, Wait):
+                    return found
+                if isinstance(found, Trial):
+                    prepared.earlier = found
+                else:
+                    prepared.handle = self.conductor.start(found)
+        except Exception as error:
+            prepared.problem = error
+        return prepared
+
+    def _end_of(self, item: pytest.Function, planned: Planned) -> Ended:
+        """An earlier trial that does, or the item's own, run or waited for to its end."""
+        prepared = item.stash.get(PREPARED, None)
+        if prepared is not None:
+            return prepared.end()
+        self.conductor.wait_for_a_slot()
+        found = self.precedents.persist(
+            lambda: self.orders.attempt(item, planned),
+            item.stash.get(CLAIM, None),
+            self.conductor.rest,
+        )
+        return self.conductor.run(found) if isinstance(found, Order) else found
+
+    def _record_row(self, item: pytest.Function, row: Row) -> Row:
         item.stash[ROW] = row
         item.user_properties += [(f"mitosis.{key}", str(row.metrics[key])) for key in row.metrics]
-
-    def _reuse(self, item: pytest.Function, spec: TrialSpec) -> Trial | None:
-        """A trial that is already done; without one the item has a folder of its own to run in."""
-        store = self.session.project.trials_folder
-        with store_errors(store):
-            claimed = item.stash.get(CLAIM, None) or self._resumed(item, spec)
-            if claimed is not None and claimed.attempt > 1:
-                item.stash[CLAIM] = claimed
-                return None
-            wanted = self.precedents.wanted(spec, key_of(item, spec), item.funcargs)
-            found = self.precedents.obtain(wanted, item.stash.get(CLAIM, None))
-        if isinstance(found, Claim):
-            item.stash[CLAIM] = found
-            return None
-        item.stash[PROVEN] = True  # by the trial that ran
-        return found
-
-    def _run(
-        self, item: pytest.Function, planned: Planned, spec: TrialSpec
-    ) -> tuple[Trial, Outcome]:
-        assert planned.loaded is not None
-        store = self.session.project.trials_folder
-        # Imported here, as it takes longer than to reuse a hundred trials.
-        from pytest_mitosis.run.loop import run_alone
-        from pytest_mitosis.run.trial import begin_trial
-
-        claimed = self.claim(item)
-        with store_errors(store):
-            job = self._job(item, planned.loaded, spec)
-            attempts = put_by(claimed) if claimed.attempt > 1 else {}
-            begin_trial(job, claimed.folder, {**self._provenance(claimed.id), **attempts})
-            facts = (("code", self.session.describe_code()),)
-            notes = tuple(note for held in item.stash.get(HELD, []) for note in held.notes)
-            order = Order(job, claimed.folder, store, facts, notes, self._judge)
-            trial, outcome = run_alone(self.launcher, order)
-        item.stash[PROVEN] = outcome.proven
-        if outcome.failure is not None and outcome.failure.type == NOT_REPRODUCIBLE:
-            outcome = replace(outcome, failure=self._unproven(spec, outcome))
-        return trial, outcome
-
-    def _job(self, item: pytest.Function, loaded: LoadedExperiment, spec: TrialSpec) -> Job:
-        claimed = self.claim(item)
-        try:
-            return build_job(
-                replace(spec, key=key_of(item, spec)),
-                loaded,
-                claimed,
-                self.session.project,
-                self.describer,
-                item.funcargs,
-                self.session.rerun_command(item.nodeid),
-                draft=self.session.draft,
-                share_steps=self.precedents.mode is not Reuse.NEVER,
-            )
-        except MitosisError:
-            self.release_unused(item)
-            raise
-
-    def _judge(self, imported: Sequence[dict[str, Any]]) -> tuple[str, ...]:
-        """Imported files that are not what the recorded commit holds; drafts vouch for none."""
-        if self.session.draft or self.session.code.problem:
-            return ()
-        files = [ImportedFile.from_json(one) for one in imported]
-        found = verdicts(files, self.session.code.states, since=self.started)
-        return tuple(str(one) for one in found)
-
-    def _keep_code(self, trial: str) -> dict[str, str]:
-        """A draft's code, as a commit of its own beside the branches."""
-        if not self.session.draft or not self.session.project.is_repository:
-            return {}
-        project = self.session.project
-        try:
-            commit = snapshot(
-                project.root,
-                trial,
-                f"code of the draft {trial}",
-                exclude=project.own_folders,
-            )
-        except TreeError as error:
-            return {"code_problem": str(error)}
-        return {"snapshot": commit}
-
-    def _provenance(self, trial: str) -> dict[str, Any]:
-        from pytest_mitosis import __version__
-
-        code = self.session.code
-        record: dict[str, Any] = {
-            "version": __version__,
-            "commit": code.commit,
-            "repositories": [state.to_json() for state in code.states],
-            "code_problem": code.problem,
-            "launcher": launcher_name(self.session),
-            "preload": list(self.session.project.preload),
-            **self._keep_code(trial),
-        }
-        self.session.config.hook.pytest_mitosis_provenance(
-            config=self.session.config, record=record
-        )
-        return record
+        return row
 
     def _unproven(self, spec: TrialSpec, outcome: Outcome) -> Failure:
         """What differs between this process and the trial's, leaf by leaf."""
@@ -329,14 +271,8 @@ class Runner:
 
 
 def _tracked_variants(item: pytest.Function) -> list[Binding]:
-    bindings = _spec(item).bindings
+    bindings = spec_of_item(item).bindings
     return [one for one in bindings if one.kind is Kind.VARIANT and one.tracked]
-
-
-def _spec(item: pytest.Function) -> TrialSpec:
-    spec = item.callspec.params["trial"]
-    assert isinstance(spec, TrialSpec)
-    return spec
 
 
 def fail(text: str) -> NoReturn:

@@ -6,6 +6,7 @@ the controller plans (so that a wrong name is one usage error) and the workers p
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shlex
 import sys
@@ -20,14 +21,16 @@ from pytest_mitosis.model import Experiment, MitosisError, PlanError, TreeError,
 from pytest_mitosis.plan.config import Project, read_project
 from pytest_mitosis.plan.index import Index, read_file
 from pytest_mitosis.plan.references import LoadedExperiment, load_experiment
+from pytest_mitosis.plan.resources import read_jobs
 from pytest_mitosis.plan.selection import Request, parse_request
 from pytest_mitosis.plan.variants import expand, read_id, require_targets
 from pytest_mitosis.plugin import is_experiment_node
 from pytest_mitosis.store.reuse import Reuse
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
+    from pytest_mitosis.allotment import Allotments
     from pytest_mitosis.identity.repository import RepositoryState
     from pytest_mitosis.run.launcher import Launcher
     from pytest_mitosis.runner import Runner
@@ -86,6 +89,7 @@ class ExperimentSession:
     request: Request
     draft: bool
     reuse: Reuse
+    jobs: int = 1
     planned: dict[Path, dict[str, Planned]] = field(default_factory=dict)
     interrupted: list[Row] = field(default_factory=list)
 
@@ -103,6 +107,19 @@ class ExperimentSession:
         except TreeError as error:
             return Code(problem=str(error))
         return Code((own, *others))
+
+    @property
+    def loaded(self) -> list[LoadedExperiment]:
+        """The experiments that are to be collected."""
+        planned = [one for nodes in self.planned.values() for one in nodes.values()]
+        return [one.loaded for one in planned if one.loaded is not None]
+
+    @cached_property
+    def allotments(self) -> Allotments:
+        """Gives trials their part of the machine."""
+        from pytest_mitosis.allotment import Allotments
+
+        return Allotments(self)
 
     @cached_property
     def runner(self) -> Runner:
@@ -163,6 +180,7 @@ class ExperimentSession:
             before = nodes[node.node].specs if node.node in nodes else ()
             unique = {spec.id: spec for spec in (*before, *specs)}
             nodes[node.node] = Planned(experiment, one, tuple(unique.values()), skipped, self.draft)
+        self.allotments.require_possible()
 
     def _specs(self, node: Node, loaded: LoadedExperiment) -> Iterable[TrialSpec]:
         if node.ids:
@@ -184,9 +202,10 @@ class ExperimentSession:
     def say(self, line: str) -> None:
         """Tell the user something at once, where a terminal is at hand."""
         terminal = self.config.pluginmanager.get_plugin("terminalreporter")
-        if terminal is not None:
-            terminal.ensure_newline()
-            terminal.write_line(f"mitosis: {line}")
+        if terminal is not None and terminal.verbosity >= -1:
+            with uncaptured(self.config):
+                terminal.ensure_newline()
+                terminal.write_line(f"mitosis: {line}")
 
     def rerun_command(self, nodeid: str) -> str:
         """The command that runs one trial again, also if nothing changed."""
@@ -196,6 +215,14 @@ class ExperimentSession:
         if folder:
             command += ["--trials-folder", folder]
         return shlex.join(command)
+
+
+@contextlib.contextmanager
+def uncaptured(config: pytest.Config) -> Iterator[None]:
+    """While a test runs, pytest keeps what is printed for it; inside, the terminal is reached."""
+    capture = config.pluginmanager.get_plugin("capturemanager")
+    with capture.global_and_fixture_disabled() if capture else contextlib.nullcontext():
+        yield
 
 
 def wake(config: pytest.Config) -> None:
@@ -222,8 +249,30 @@ def wake(config: pytest.Config) -> None:
         from pytest_mitosis.forecast import Forecast
 
         manager.register(Forecast(session, reporter), "mitosis-forecast")
+    elif getattr(config.option, "tx", None) and config.getoption("exp_jobs") is not None:
+        _bound_workers(config, session.jobs)
+    elif session.jobs > 1 and not hasattr(config, "workerinput") and _runs_apart(session):
+        from pytest_mitosis.schedule import Schedule
+
+        manager.register(Schedule(session), "mitosis-schedule")
     config.args[:] = session.arguments()
     config.option.keyword = collection.rewrite_keywords(config.option.keyword)
+
+
+def _runs_apart(session: ExperimentSession) -> bool:
+    """Whether trials have processes of their own, so that several can run at once."""
+    from pytest_mitosis.launching import launcher_name
+    from pytest_mitosis.run.launchers import INLINE
+
+    return launcher_name(session) != INLINE
+
+
+def _bound_workers(config: pytest.Config, jobs: int) -> None:
+    """Under xdist each worker has one trial at a time, so no more than ``jobs`` workers."""
+    asked = len(config.option.tx)
+    config.option.tx = config.option.tx[:jobs]
+    if asked > jobs and not hasattr(config, "workerinput"):
+        print(f"mitosis: {jobs} of {asked} workers, one trial each, since --exp-jobs is {jobs}")
 
 
 def session_of(config: pytest.Config) -> ExperimentSession:
@@ -266,7 +315,8 @@ def _read_session(config: pytest.Config) -> ExperimentSession:
     if draft and given_reuse not in (None, Reuse.NEVER):
         raise PlanError("a draft always runs: leave --exp-draft or --exp-reuse out")
     reuse = Reuse(given_reuse or Reuse.SAME_CODE)
-    return ExperimentSession(config, project, nodes, others, request, draft, reuse)
+    jobs = read_jobs(config.getoption("exp_jobs"), project.jobs)
+    return ExperimentSession(config, project, nodes, others, request, draft, reuse, jobs)
 
 
 def _require_one_meaning(experiments: Iterable[Experiment]) -> None:

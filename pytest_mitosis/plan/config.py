@@ -11,6 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_mitosis.model import PlanError
 from pytest_mitosis.plan.names import require_safe, say_what_exists
+from pytest_mitosis.plan.resources import (
+    Request,
+    read_gpus,
+    read_requests,
+    read_seconds,
+    require_jobs,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -29,6 +36,8 @@ KNOWN_KEYS = (
     "launcher",
     "preload",
     "reuse",
+    "jobs",
+    "resources",
 )
 
 
@@ -58,6 +67,12 @@ class Project:
         Installed modules that are imported once for all trials.
     reuse : mapping
         Name of a step to whether trials may share what it returns.
+    jobs : int or str
+        How many trials run at once, or ``auto``.
+    resources : mapping
+        Name of a step or an experiment to what its trials need.
+    gpus : int or None
+        How many GPUs this machine has, where it cannot say so itself.
     """
 
     root: Path
@@ -76,6 +91,9 @@ class Project:
     launcher: str = "kernel"
     preload: tuple[str, ...] = ()
     reuse: Mapping[str, bool] = field(default_factory=dict)
+    jobs: int | str = 1
+    resources: Mapping[str, Request] = field(default_factory=dict)
+    gpus: int | None = None
 
     @property
     def own_folders(self) -> tuple[Path, ...]:
@@ -115,11 +133,14 @@ def read_project(start: Path, trials_folder: Path | None = None) -> Project:
         experiments=_experiments(table, where),
         clean_ignore=_texts(table.get("clean-ignore", []), f"{where} clean-ignore"),
         cwd=_choice(table, "cwd", ("trial", "root"), where),
-        timeout=_seconds(table, where),
+        timeout=read_seconds(table.get("timeout"), f"{where} timeout"),
         strict_code=_flag(table, "strict-code", where),
         launcher=_text(table, "launcher", "kernel", where),
         preload=_texts(table.get("preload", []), f"{where} preload"),
         reuse=_reuse(table, where),
+        jobs=require_jobs(table.get("jobs", 1), f"{where} jobs"),
+        resources=read_requests(_table(table, "resources", where), f"{where} resources"),
+        gpus=read_gpus(_table(table, "resources", where), f"{where} resources"),
     )
 
 
@@ -237,15 +258,6 @@ def _flag(table: Mapping[str, Any], key: str, where: str) -> bool:
     if not isinstance(value, bool):
         raise PlanError(f"{where} {key} has to be true or false, not {value!r}")
     return value
-
-
-def _seconds(table: Mapping[str, Any], where: str) -> float | None:
-    value = table.get("timeout")
-    if value is None:
-        return None
-    if isinstance(value, bool) or not isinstance(value, int | float) or not value > 0:
-        raise PlanError(f"{where} timeout has to be a number of seconds above 0, not {value!r}")
-    return float(value)
 
 
 def _is_text(value: object) -> bool:

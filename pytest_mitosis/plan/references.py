@@ -21,6 +21,7 @@ from typing import Any
 
 from pytest_mitosis.model import Experiment, PlanError, Step
 from pytest_mitosis.plan.names import say_what_exists
+from pytest_mitosis.plan.resources import Request, read_request, read_seconds
 
 SEED = "seed"
 RNG = "rng"
@@ -89,13 +90,17 @@ class LoadedStep:
 
 @dataclass(frozen=True, slots=True)
 class LoadedExperiment:
-    """An experiment with its steps loaded, its marks, hypothesis, description and time-out."""
+    """An experiment with its steps loaded, its marks, hypothesis, description and time-out.
+
+    ``requests`` is what each step asks of the machine.
+    """
 
     experiment: Experiment
     steps: tuple[LoadedStep, ...]
     hypothesis: str = ""
     description: str = ""
     timeout: float | None = None
+    requests: tuple[Request, ...] = ()
 
     @property
     def name(self) -> str:
@@ -123,7 +128,8 @@ def load_experiment(experiment: Experiment) -> LoadedExperiment:
         steps,
         str(facts.get("hypothesis") or ""),
         inspect.cleandoc(last.__doc__) if isinstance(last.__doc__, str) else "",
-        _seconds(facts.get("timeout"), experiment.name),
+        read_seconds(facts.get("timeout"), f"{experiment.name}: timeout"),
+        tuple(read_request(_mark_facts(step.action), step.name) for step in steps),
     )
 
 
@@ -285,13 +291,3 @@ def _mark_facts(action: Callable[..., Any]) -> dict[str, Any]:
         if getattr(mark, "name", "") == "experiment":
             facts = {**mark.kwargs, **facts}
     return facts
-
-
-def _seconds(value: object, experiment: str) -> float | None:
-    if value is None:
-        return None
-    if isinstance(value, bool) or not isinstance(value, int | float) or not value > 0:
-        raise PlanError(
-            f"{experiment}: timeout has to be a number of seconds above 0, not {value!r}"
-        )
-    return float(value)

@@ -12,13 +12,17 @@ import click
 from pytest_mitosis.model import LockError, MitosisError, StoreError, TreeError, Trial
 from pytest_mitosis.plan.config import read_project
 from pytest_mitosis.read.relock import locks, relock
+from pytest_mitosis.read.running import RUNNING, watch
 from pytest_mitosis.store.folder import find_trial, iterate_trials
 from pytest_mitosis.store.rows import flat_row, parameters
 from pytest_mitosis.table import align, format_metric, format_seconds
 
 EXIT_CODES = {TreeError: 10, LockError: 11, StoreError: 13}
 _FOLDER = click.option(
-    "--trials-folder", type=click.Path(path_type=Path), help="The store, if not the project's."
+    "--trials-folder",
+    type=click.Path(path_type=Path),
+    is_eager=True,  # read before --running asks for it
+    help="The store, if not the project's.",
 )
 
 
@@ -32,6 +36,7 @@ def commands() -> None:
 @click.argument("experiment", required=False)
 @click.option("--drafts", is_flag=True, help="Drafts as well.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON array instead of a table.")
+@RUNNING
 @_FOLDER
 def ls(experiment: str | None, *, drafts: bool, as_json: bool, trials_folder: Path | None) -> None:
     """List trials, oldest first, of one EXPERIMENT or of all."""
@@ -65,6 +70,7 @@ def show(trial: str, *, as_json: bool, trials_folder: Path | None) -> None:
 
 commands.add_command(locks)
 commands.add_command(relock)
+commands.add_command(watch)
 
 
 def main() -> None:

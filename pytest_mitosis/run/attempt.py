@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from pytest_mitosis.model import Failure, Outcome, Status
@@ -125,6 +125,7 @@ class Attempt:
 
     async def _in_process(self, built: TrialNotebook) -> Failure | None:
         job, folder = self.order.job, self.order.folder
+        job = replace(job, environment={**self.order.variables, **job.environment})
         try:
             async with self.engine.open(job, folder, built) as opened:
                 self._process = opened.process

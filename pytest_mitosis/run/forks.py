@@ -73,7 +73,7 @@ class ForkServer:
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
                 pass_fds=[theirs.fileno()],
-                env=trial_environment(ipython),
+                env=trial_environment(ipython, {}),
                 start_new_session=True,  # Ctrl-C is for this process, which then ends trials
             )
         ours.setblocking(False)

@@ -19,6 +19,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pytest_mitosis.run import progress
 from pytest_mitosis.run.forkserver import PRELOADED
 from pytest_mitosis.run.stopping import STOPPING
 
@@ -108,6 +109,7 @@ def begin(
     _echo_to(folder / OUTPUT)
     _end_forks_of(os.getpid(), namespace)
     STOPPING.listen()
+    progress.begin(folder)
     from pytest_mitosis.identity.executed import Recorder
 
     _recorders.append(Recorder())

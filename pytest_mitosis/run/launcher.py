@@ -6,11 +6,12 @@ know pytest.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import os
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
     from pathlib import Path
 
     from pytest_mitosis.model import Job, Outcome, Trial
@@ -37,6 +38,8 @@ class Order:
         Recorded before the trial's own notes.
     judge : callable
         Called before the end, or a step for others, is recorded; maybe in another thread.
+    variables : mapping
+        The environment as it was when the trial began; fixtures may change it while it starts.
     """
 
     job: Job
@@ -45,6 +48,7 @@ class Order:
     facts: tuple[tuple[str, str], ...] = ()
     notes: tuple[str, ...] = ()
     judge: Judge = taints_nothing
+    variables: Mapping[str, str] = field(default_factory=lambda: dict(os.environ), repr=False)
 
 
 class Handle(Protocol):

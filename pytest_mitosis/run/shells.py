@@ -186,7 +186,7 @@ class NewShells:
             popen = subprocess.Popen(
                 [sys.executable, "-c", _START, str(theirs.fileno()), str(output)],
                 cwd=job.cwd,
-                env=trial_environment(private / "ipython"),
+                env=trial_environment(private / "ipython", job.environment),
                 stdin=subprocess.DEVNULL,
                 stdout=stray,
                 stderr=stray,

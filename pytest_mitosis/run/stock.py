@@ -76,7 +76,7 @@ class StockKernels:
             with output_of(folder).open("ab") as stray:
                 await manager.start_kernel(
                     cwd=job.cwd,
-                    env=trial_environment(private / "ipython"),
+                    env=trial_environment(private / "ipython", job.environment),
                     stdout=stray,
                     stderr=stray,
                 )

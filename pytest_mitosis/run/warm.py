@@ -94,7 +94,7 @@ class ForkedProcesses:
                 yield opened
             return
         try:
-            variables = trial_environment(self._private / "ipython")
+            variables = trial_environment(self._private / "ipython", job.environment)
             begins_with = {"cwd": job.cwd, "environment": variables}
             yield Opened(warm.process, warm.cells(built.notebook, folder), begins_with)
         finally:

@@ -35,9 +35,10 @@ if TYPE_CHECKING:
 MANIFEST = "trial.json"
 JOB = "job.json"
 HEARTBEAT = ".heartbeat"
+PROGRESS = "progress.json"
 DRAFTS = "drafts"
 STEPS = "steps"
-RESERVED = {DRAFTS, STEPS, "locks", "environments", "_site"}
+RESERVED = {DRAFTS, STEPS, "locks", "leases", "environments", "_site"}
 HEARTBEAT_SECONDS = 5.0
 
 _ID_LETTERS = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford's: none looks like another
@@ -172,11 +173,21 @@ def finish(folder: Path, outcome: Outcome, environment: str) -> Trial:
         **({"scheduler": outcome.scheduler} if outcome.scheduler else {}),
         **({"code": outcome.code} if outcome.code else {}),
         **({"failure": failure} if failure else {}),
+        **_last_progress(folder),
         "artifacts": artifacts(folder),
     }
     write_json(folder / MANIFEST, manifest)
     (folder / HEARTBEAT).unlink(missing_ok=True)
+    (folder / PROGRESS).unlink(missing_ok=True)
     return Trial(folder, manifest)
+
+
+def _last_progress(folder: Path) -> dict[str, Any]:
+    """How far the trial was when it last said so."""
+    try:
+        return {"progress": read_json(folder / PROGRESS)}
+    except StoreError:
+        return {}
 
 
 def artifacts(folder: Path) -> dict[str, dict[str, Any]]:
@@ -184,7 +195,7 @@ def artifacts(folder: Path) -> dict[str, dict[str, Any]]:
     found = {}
     for path in sorted(folder.rglob("*")):
         name = path.relative_to(folder).as_posix()
-        if path.is_symlink() or not path.is_file() or name in {MANIFEST, HEARTBEAT}:
+        if path.is_symlink() or not path.is_file() or name in {MANIFEST, HEARTBEAT, PROGRESS}:
             continue
         with path.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()

@@ -22,7 +22,20 @@ ROOMS = ("plan", "identity", "run", "store", "read")
 BELOW = [
     name for name in MODULES if name.partition("/")[0] in ROOMS or name in ("model.py", "table.py")
 ]
-ABOVE = {"collection", "fixtures", "hookspecs", "plugin", "reporting", "runner", "session"}
+ABOVE = {
+    *(
+        "allotment",
+        "collection",
+        "conductor",
+        "fixtures",
+        "forecast",
+        "hookspecs",
+        "launching",
+        "live",
+        "orders",
+    ),
+    *("plugin", "precedent", "reach", "reporting", "runner", "schedule", "session"),
+}
 MOST_LINES = 400
 MOST_FUNCTION_LINES = 45
 

@@ -249,7 +249,8 @@ def test_unreadable_file_is_one_sentence(tmp_path, monkeypatch):
         *(
             (
                 f"[tool.mitosis]\ntimeout = {toml}",
-                f"{WHERE} timeout has to be a number of seconds above 0, not {python}",
+                f"{WHERE} timeout has to be a number of seconds above 0, or a text such as "
+                f"'30m', '2h' or '1d', not {python}",
             )
             for toml, python in [
                 ("0", "0"),

@@ -361,7 +361,8 @@ def test_timeout_that_is_no_time_is_refused(timeout):
     def fit(): ...
 
     assert refused(load, ("fit", fit, {})) == (
-        f"fit: timeout has to be a number of seconds above 0, not {timeout!r}"
+        "fit: timeout has to be a number of seconds above 0, or a text such as "
+        f"'30m', '2h' or '1d', not {timeout!r}"
     )
 
 

@@ -1,0 +1,128 @@
+"""What runs now, this machine's and other people's trials: read from manifests and heartbeats."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from pytest_mitosis.model import Status, StoreError
+from pytest_mitosis.plan.config import read_project
+from pytest_mitosis.run.progress import read_progress
+from pytest_mitosis.store.folder import HEARTBEAT, iterate_trials
+from pytest_mitosis.table import align, format_seconds
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pytest_mitosis.model import Trial
+
+_FOLDER = click.option(
+    "--trials-folder",
+    type=click.Path(path_type=Path),
+    is_eager=True,
+    help="The store, if not the project's.",
+)
+HEADER = ("trial", "experiment", "parameters", "who", "pid", "since", "progress", "left", "beat")
+
+
+def running_trials(store: Path) -> list[Trial]:
+    """All trials under way, drafts too, the longest first; those without a heartbeat are not."""
+    found = [t for t in iterate_trials(store, drafts=True) if t.status is Status.RUNNING]
+    return sorted(found, key=lambda trial: str(trial.manifest.get("started")))
+
+
+def running_lines(store: Path) -> list[str]:
+    """A table of the trials under way."""
+    trials = running_trials(store)
+    return (
+        align([HEADER, *(_cells(one) for one in trials)], left=5)
+        if trials
+        else ["nothing is running"]
+    )
+
+
+def watch_store(
+    store: Path, seconds: float, rounds: int | None, rest: Callable[[float], object] = time.sleep
+) -> None:
+    """Print the table again and again; on a terminal in place."""
+    is_terminal = sys.stdout.isatty()
+    number = 0
+    while True:
+        if is_terminal:
+            click.echo("\x1b[2J\x1b[H", nl=False)
+        for line in (f"{datetime.now().astimezone():%H:%M:%S}  {store}", *running_lines(store)):
+            click.echo(line)
+        number += 1
+        if number == rounds:
+            return
+        rest(seconds)
+
+
+def _cells(trial: Trial) -> tuple[str, ...]:
+    m = trial.manifest
+    elapsed = _seconds_since(str(m.get("started")))
+    progress = read_progress(trial.folder)
+    share = progress.share if progress else None
+    try:
+        beat = f"{max(0.0, time.time() - (trial.folder / HEARTBEAT).stat().st_mtime):.0f} s ago"
+    except OSError:
+        beat = ""
+    return (
+        trial.id,
+        str(m["experiment"]) + (" (draft)" if m.get("draft") else ""),
+        str(m.get("spec", "")),
+        f"{m.get('user')}@{m.get('host')}",
+        str(m.get("pid", "")),
+        format_seconds(elapsed),
+        str(progress) if progress else "",
+        format_seconds(elapsed * (1 - share) / share) if share else "",
+        beat,
+    )
+
+
+def _seconds_since(started: str) -> float:
+    try:
+        return max(0.0, (datetime.now(UTC) - datetime.fromisoformat(started)).total_seconds())
+    except (ValueError, TypeError):
+        return 0.0
+
+
+def _print_running(context: click.Context, _: click.Parameter, wanted: bool) -> None:
+    if wanted and not context.resilient_parsing:
+        for line in running_lines(_store(context.params.get("trials_folder"))):
+            click.echo(line)
+        context.exit()
+
+
+# Not eager: --trials-folder is read before it wherever it stands.
+RUNNING = click.option(
+    "--running",
+    is_flag=True,
+    expose_value=False,
+    callback=_print_running,
+    help="What runs now, anyone's, with its progress; nothing else.",
+)
+"""The option of ``pytest-mitosis ls``."""
+
+
+@click.command()
+@click.option("--seconds", default=5.0, show_default=True, help="Time between two looks.")
+@click.option("--rounds", type=int, help="End after so many looks.")
+@_FOLDER
+def watch(*, seconds: float, rounds: int | None, trials_folder: Path | None) -> None:
+    """Watch what runs now, anyone's; Ctrl-C ends it."""
+    with contextlib.suppress(KeyboardInterrupt):
+        watch_store(_store(trials_folder), seconds, rounds)
+
+
+def _store(trials_folder: Path | None) -> Path:
+    store = trials_folder or read_project(Path.cwd()).trials_folder
+    if not store.is_dir():
+        raise StoreError(f"there is no trials folder {store}; give one with --trials-folder")
+    return store
