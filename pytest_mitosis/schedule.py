@@ -8,6 +8,7 @@ Runs in the pytest process; not under xdist, where each worker has one item at a
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections import Counter, deque
 from dataclasses import dataclass, field
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from pytest_mitosis.conductor import Conductor
+    from pytest_mitosis.run.launcher import Handle
     from pytest_mitosis.session import ExperimentSession
 
 ASK_AGAIN_SECONDS = 0.25
@@ -209,13 +211,10 @@ class Schedule:
         """Take in the trials that ended; waits a while for the first."""
         if self.conductor.under_way:
             self.conductor.wait(seconds)
-        for item in list(self.running):
-            handle = item.stash[PREPARED].handle
-            assert handle is not None
-            if handle.is_done():
-                self.running.remove(item)
-                self.ended.append(item)
-                self.is_draining |= _is_refused_by_store(item)
+        ended = [one for one in self.running if _handle_of(one).is_done()]
+        self.running = [one for one in self.running if one not in ended]
+        self.ended += sorted(ended, key=_finished)
+        self.is_draining |= any(_is_refused_by_store(one) for one in ended)
 
     def _leave(self, item: pytest.Item) -> None:
         """Take the item out of all that is still to be reached."""
@@ -259,7 +258,7 @@ class Schedule:
             if item not in self.waiting and prepared.problem is None:
                 try:
                     self.session.interrupted.append(runner.record(item, prepared.end())[0])
-                except OSError as error:
+                except (OSError, StoreError) as error:
                     self.session.say(f"a trial could not be recorded: {error}")
             runner.settle_locks(item)
         return under_way
@@ -267,6 +266,19 @@ class Schedule:
 
 def _start_nothing() -> None:
     """What an item prepared by fixtures changed would be seen by trials that start meanwhile."""
+
+
+def _handle_of(item: pytest.Function) -> Handle:
+    handle = item.stash[PREPARED].handle
+    assert handle is not None
+    return handle
+
+
+def _finished(item: pytest.Function) -> str:
+    """When an item's trial ended; first those of which that is not known."""
+    with contextlib.suppress(Exception):
+        return str(_handle_of(item).result()[0].manifest["finished"])
+    return ""
 
 
 def _is_refused_by_store(item: pytest.Function) -> bool:
@@ -279,8 +291,10 @@ def _is_refused_by_store(item: pytest.Function) -> bool:
         return isinstance(prepared.problem, StoreError)
     try:
         prepared.handle.result()
-    except OSError:
+    except (OSError, StoreError):
         return True
+    except Exception:
+        return False
     return False
 
 

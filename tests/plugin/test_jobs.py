@@ -32,6 +32,14 @@ MEET = """
             assert time.monotonic() < deadline, f"{own} waits for {others}"
             time.sleep(0.01)
         return {"main": 1.5}
+
+    def recorded(spec):
+        deadline = time.monotonic() + 60
+        while '"status": "done"' not in "".join(
+            file.read_text() for file in Path(__file__).parent.glob(f"trials/{spec}/*/trial.json")
+        ):
+            assert time.monotonic() < deadline, f"waits for {spec}"
+            time.sleep(0.01)
 """
 IGNORED = "trials/\nflags/\n__pycache__/\n.pytest_cache/\n*.xml\nplain.txt\n"
 
@@ -51,12 +59,12 @@ def reached(result):
 
 ORDER = """
     import meeting
-    lookup_dict = {"who": {"a": ("a", "b"), "b": ("b", "c"), "c": ("c",)}}
+    lookup_dict = {"who": {"a": "b", "b": "c", "c": None}}
     def exp_order(who):
-        return meeting.meet(f"{who[0]}-began", *(f"{one}-ended" for one in who[1:])) | end(who[0])
-    def end(name):
-        meeting.meet(f"{name}-ended")
-        return {}
+        meeting.meet(f"began-{who}", "began-b", "began-c", "began-None")
+        if who:
+            meeting.recorded(f"order/who={who}")
+        return {"main": 1.5}
 """
 
 
