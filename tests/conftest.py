@@ -42,6 +42,7 @@ def _fresh_machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     patch.setenv("GIT_CONFIG_NOSYSTEM", "1")
     patch.setenv("MPLCONFIGDIR", str(tmp_path_factory.mktemp("matplotlib")))
     patch.setenv("COLUMNS", "120")
+    patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
     for name in ("PYTEST_ADDOPTS", "CI", "BUILD_NUMBER"):  # pytest prints more in CI
         patch.delenv(name, raising=False)
     _import_what_pages_need(tmp_path_factory.mktemp("page"))

@@ -82,7 +82,9 @@ def read_json(path: Path) -> dict[str, Any]:
         If it cannot be read or is no JSON object.
     """
     try:
-        data = json.loads(path.read_bytes(), object_hook=_revive)
+        content = path.read_bytes()
+        hook = _revive if b'"$float"' in content else None  # a hook makes it half as fast
+        data = json.loads(content, object_hook=hook)
     except OSError as error:
         raise StoreError(f"{path} cannot be read: {error.strerror}") from None
     except ValueError as error:

@@ -249,12 +249,33 @@ def read_trial(folder: Path) -> Trial:
     StoreError
         If its manifest cannot be read.
     """
+    return Trial(folder, as_of_now(folder, read_manifest(folder)))
+
+
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """The manifest in ``folder``, as it was written.
+
+    Raises
+    ------
+    StoreError
+        If it cannot be read.
+    """
     manifest = read_json(folder / MANIFEST)
     if not _is_manifest(manifest):
         raise StoreError(f"{folder / MANIFEST} is no manifest of a trial")
+    return manifest
+
+
+def as_of_now(folder: Path, manifest: dict[str, Any]) -> dict[str, Any]:
+    """``manifest``, with the status ``lost`` if it says ``running`` and nothing lives any more."""
     if manifest["status"] == Status.RUNNING and _is_lost(folder, manifest):
-        manifest["status"] = Status.LOST.value
-    return Trial(folder, manifest)
+        return {**manifest, "status": Status.LOST.value}
+    return manifest
+
+
+def is_trial_name(name: str) -> bool:
+    """Whether a folder in that of a spec is called as a trial's is: ``3-k2m9xwq1``."""
+    return _FOLDER_OF_TURN.match(name) is not None
 
 
 def iterate_trials(store: Path, *, drafts: bool = False) -> Iterator[Trial]:
@@ -274,7 +295,7 @@ def iterate_folders(store: Path, *, drafts: bool = False) -> Iterator[Path]:
             if top == store and experiment.name in RESERVED:
                 continue
             for spec in _folders(experiment):
-                yield from (one for one in _folders(spec) if _FOLDER_OF_TURN.match(one.name))
+                yield from (one for one in _folders(spec) if is_trial_name(one.name))
 
 
 def folders_by_turn(folder: Path) -> dict[int, Path]:

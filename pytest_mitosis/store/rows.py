@@ -8,8 +8,9 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from pytest_mitosis.model import Status, StoreError, Trial
+from pytest_mitosis.store.catalogue import Catalogue
 from pytest_mitosis.store.files import write_bytes
-from pytest_mitosis.store.folder import iterate_trials, read_trial
+from pytest_mitosis.store.folder import read_trial
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -56,10 +57,9 @@ def parameters(manifest: dict[str, Any]) -> dict[str, str]:
 
 def write_summary(store: Path) -> Path:
     """Write ``summary.csv`` of all trials but drafts, oldest first, in one step."""
-    rows = [
-        {**flat_row(trial), "folder": trial.folder.relative_to(store).as_posix()}
-        for trial in iterate_trials(store)
-    ]
+    catalogue = Catalogue(store)
+    top = len(str(catalogue.store)) + 1
+    rows = [{**row, "folder": row["folder"][top:]} for row in catalogue.each(flat_row)]
     rows.sort(key=lambda row: (str(row["started"]), row["id"]))
     columns = column_order(rows)
     text = io.StringIO()
