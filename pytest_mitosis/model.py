@@ -111,7 +111,8 @@ class Argument:
 
     ``digest`` is the identity the value had in the parent process (empty if untracked).
     ``source`` is Python: for a variant what follows the lookup dictionary's name, for a default
-    nothing, else the expression that gives the value.
+    nothing, else the expression that gives the value. ``variants`` are the names there are, in the
+    dictionary's order, and ``default`` is the text of a default that was not used.
     """
 
     parameter: str
@@ -121,6 +122,14 @@ class Argument:
     digest: str
     summary: str
     source: str
+    variants: tuple[str, ...] = ()
+    default: str = ""
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> Self:
+        """The argument a dictionary of a job stands for."""
+        variants = tuple(data.get("variants", ()))
+        return cls(**{**data, "kind": Kind(data["kind"]), "variants": variants})
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,9 +187,7 @@ class Job:
             JobStep(
                 **{
                     **step,
-                    "arguments": tuple(
-                        Argument(**{**one, "kind": Kind(one["kind"])}) for one in step["arguments"]
-                    ),
+                    "arguments": tuple(Argument.from_json(one) for one in step["arguments"]),
                 }
             )
             for step in data["steps"]

@@ -32,6 +32,8 @@ INPUTS = "inputs"
 GLOBALS = ("numpy", "torch")
 """Packages with a global generator, which is seeded if the experiment imports them."""
 OWN_FOLDERS = ("trial_dir", "checkpoint_dir")
+MOST_VARIANTS = 200
+"""Of larger dictionaries only the first names are recorded with each trial."""
 
 
 @dataclass
@@ -99,7 +101,9 @@ def build_job(
     steps = []
     for step in loaded.steps:
         bound = [b for b in spec.bindings if b.step == step.name]
-        arguments = [_argument(b, describer, fixtures, claim.folder) for b in bound]
+        arguments = [
+            _with_choice(step, _argument(b, describer, fixtures, claim.folder)) for b in bound
+        ]
         steps.append(_job_step(step, arguments, project))
     files = claim.folder / "files"
     return Job(
@@ -185,6 +189,17 @@ def _argument(
         summary=summary,
         source=source,
     )
+
+
+def _with_choice(step: LoadedStep, argument: Argument) -> Argument:
+    """Say what else the argument could have been, for tables of trials."""
+    names: tuple[str, ...] = ()
+    if argument.kind is Kind.VARIANT:
+        names = tuple(str(name) for name in step.variants(argument.parameter))
+    default = ""
+    if argument.kind is not Kind.DEFAULT and argument.parameter in step.defaults:
+        default = plain_text(step.defaults[argument.parameter])
+    return replace(argument, variants=names[:MOST_VARIANTS], default=default)
 
 
 def argument_identities(

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from pytest_mitosis.model import SCHEMA, Job, Kind, Outcome, Status, StoreError, Trial
+from pytest_mitosis.model import SCHEMA, Argument, Job, Kind, Outcome, Status, StoreError, Trial
 from pytest_mitosis.store.files import read_json, write_bytes, write_json
 from pytest_mitosis.store.turns import (
     LOST_AFTER_SECONDS,
@@ -124,17 +124,7 @@ def manifest_of(job: Job, provenance: dict[str, Any]) -> dict[str, Any]:
         "seed": job.seed if takes_seed(job) else None,
         "steps": [{"name": s.name, "action": s.action, "lookup": s.lookup} for s in job.steps],
         "parameters": [
-            {
-                "step": step.name,
-                "name": argument.parameter,
-                "kind": argument.kind.value,
-                "variant": argument.name,
-                "value": argument.summary,
-                "digest": argument.digest,
-                "tracked": argument.tracked,
-            }
-            for step in job.steps
-            for argument in step.arguments
+            _parameter(step.name, argument) for step in job.steps for argument in step.arguments
         ],
         **provenance,
         "started": now(),
@@ -142,6 +132,20 @@ def manifest_of(job: Job, provenance: dict[str, Any]) -> dict[str, Any]:
         "user": user_name(),
         "pid": os.getpid(),
         "command": job.command,
+    }
+
+
+def _parameter(step: str, argument: Argument) -> dict[str, Any]:
+    return {
+        "step": step,
+        "name": argument.parameter,
+        "kind": argument.kind.value,
+        "variant": argument.name,
+        "value": argument.summary,
+        "digest": argument.digest,
+        "tracked": argument.tracked,
+        **({"variants": list(argument.variants)} if argument.variants else {}),
+        **({"default": argument.default} if argument.default else {}),
     }
 
 
