@@ -9,21 +9,24 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from pytest_mitosis.read.frame import load_trial_data, load_trials
+    from pytest_mitosis.read.data import load_trial_data
+    from pytest_mitosis.read.frame import load_trials
     from pytest_mitosis.run.progress import progress
 
 __all__ = ["__version__", "load_trial_data", "load_trials", "progress"]
 __version__ = "0.1.0"
 
+_MODULES = {
+    "load_trial_data": "read.data",
+    "load_trials": "read.frame",
+    "progress": "run.progress",
+}
+
 
 def __getattr__(name: str) -> Any:  # Any: any public function
-    """Import what reads trials when it is first used: every pytest run imports this package."""
-    if name in {"load_trial_data", "load_trials"}:
-        from pytest_mitosis.read import frame
+    """Import a function when it is first used: every pytest run imports this package."""
+    if name in _MODULES:
+        from importlib import import_module
 
-        return getattr(frame, name)
-    if name == "progress":
-        from pytest_mitosis.run.progress import progress
-
-        return progress
+        return getattr(import_module(f"pytest_mitosis.{_MODULES[name]}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

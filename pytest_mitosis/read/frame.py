@@ -1,28 +1,25 @@
-"""Trials as a data frame, and a trial's results: for notebooks and scripts.
+"""Trials as a data frame: for notebooks and scripts.
 
 Reads folders only; never imports experiments.
 """
 
 from __future__ import annotations
 
-import contextlib
-import sys
-from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pytest_mitosis.model import PlanError, StoreError, Trial
+from pytest_mitosis.model import PlanError, Status, StoreError
 from pytest_mitosis.plan.config import read_project
 from pytest_mitosis.plan.names import say_what_exists
-from pytest_mitosis.store.files import read_json
-from pytest_mitosis.store.folder import JOB, find_trial, iterate_trials
-from pytest_mitosis.store.results import load_result
-from pytest_mitosis.store.rows import column_order, flat_row
+from pytest_mitosis.read.columns import Table, table_of
+from pytest_mitosis.store.catalogue import Catalogue
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     import pandas as pd
 
-RESULTS = "results"
+PARAMETER = "param."
 
 
 def load_trials(
@@ -30,6 +27,11 @@ def load_trials(
     *,
     latest: bool = False,
     drafts: bool = False,
+    status: str | Iterable[str] | None = None,
+    official: bool | None = None,
+    values: bool = False,
+    artifacts: bool = False,
+    strict: bool = False,
     trials_folder: str | Path | None = None,
     **parameters: object,
 ) -> pd.DataFrame:
@@ -40,9 +42,19 @@ def load_trials(
     experiment : str, optional
         Only trials of this experiment.
     latest : bool
-        Only the last iteration of each trial spec.
+        Only the last iteration of each trial spec among those that are selected otherwise.
     drafts : bool
         Drafts as well.
+    status : str or list of str, optional
+        Only trials with this status, such as ``"done"``.
+    official : bool, optional
+        Only official trials, or only others.
+    values : bool
+        Columns ``value.<name>`` and ``value.<name>.<leaf>`` as well: what the names stand for.
+    artifacts : bool
+        Columns ``artifact.<name>`` as well: the paths of the files the trials left.
+    strict : bool
+        Refuse trials of one experiment that ran different versions of a function.
     trials_folder : path, optional
         The store; by default that of the project the working directory is in.
     **parameters
@@ -53,124 +65,141 @@ def load_trials(
     -------
     pandas.DataFrame
         Columns ``experiment seed iteration status official draft started duration_s commit user
-        host folder``, ``param.<name>`` (names), ``metric.<name>`` (numbers); times in seconds.
+        host folder``, ``param.<name>`` (ordered categories), ``metric.<name>``; times in seconds.
+        ``attrs["backfilled"]`` maps the columns of parameters to the ids of trials that are older
+        than the parameter; they have its first default.
 
     Raises
     ------
     PlanError
-        If no trial has that experiment, or a parameter of that name.
+        If no trial has that experiment, status or parameter, or code versions are mixed.
+    StoreError
+        If there is no store.
     """
-    found = iterate_trials(_store(trials_folder), drafts=drafts)
-    rows = [flat_row(trial) for trial in _selected(list(found), experiment, latest=latest)]
+    store = find_store(trials_folder)
+    catalogue = Catalogue(store, drafts=drafts)
+    table = _of_experiment(table_of(catalogue), experiment)
+    table = _of_status(table, status)
+    if official is not None:
+        flags = table.columns["official"]
+        table = table.where(lambda n: flags[n] is official)
     for name, wanted in parameters.items():
-        rows = _filtered(rows, name, wanted)
-    return _frame_of(rows)
+        table = _with_parameter(table, name, wanted)
+    if latest:
+        table = _latest(table)
+    return _complete(table, catalogue, trials_folder, values, artifacts, strict)
 
 
-def _selected(trials: list[Trial], experiment: str | None, *, latest: bool) -> list[Trial]:
-    chosen = [t for t in trials if experiment in (None, t.manifest["experiment"])]
-    if trials and not chosen:
-        names = sorted({str(trial.manifest["experiment"]) for trial in trials})
-        raise PlanError(f"no trials of {experiment!r}; {say_what_exists(str(experiment), names)}")
-    return _latest(chosen) if latest else chosen
-
-
-def _frame_of(rows: list[dict[str, Any]]) -> pd.DataFrame:
-    import pandas as pd
-
-    frame = pd.DataFrame(rows, columns=column_order(rows)).set_index("id")
-    if "seed" in frame:
-        frame["seed"] = frame["seed"].astype("Int64")
-    if "started" in frame:
-        frame["started"] = pd.to_datetime(frame["started"], utc=True, format="ISO8601")
-        frame = frame.sort_values("started", kind="stable")
-    return frame
-
-
-class TrialData(Mapping[str, Any]):
-    """The results of a trial's steps, each read when it is asked for.
-
-    By step name, or by position: ``data["fit_eval"]["main"]``, ``data[-1]["main"]``.
-    """
-
-    def __init__(self, trial: Trial, *, trust: bool) -> None:
-        self.trial, self._trust = trial, trust
-        written = {path.stem for path in (trial.folder / RESULTS).glob("*.json")}
-        self._steps = [s["name"] for s in trial.manifest["steps"] if s["name"] in written]
-
-    def __getitem__(self, step: str | int) -> Any:
-        name = self._steps[step] if isinstance(step, int) else step
-        if name not in self._steps:
-            raise KeyError(f"{name}: {say_what_exists(name, self._steps)}")
-        with _import_path(self.trial.folder) if self._trust else contextlib.nullcontext():
-            return load_result(self.trial.folder / RESULTS, name, trust=self._trust)
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._steps)
-
-    def __len__(self) -> int:
-        return len(self._steps)
-
-    def __repr__(self) -> str:
-        return f"<results of trial {self.trial.id}: {', '.join(self._steps) or 'none'}>"
-
-
-def load_trial_data(
-    trial: str, *, trials_folder: str | Path | None = None, trust: bool = False
-) -> TrialData:
-    """The results of the trial whose id begins with ``trial``.
-
-    Parameters
-    ----------
-    trust : bool
-        Also open what could only be kept as a pickle. Opening a pickle runs code: do so only for
-        trials of people you trust.
+def find_store(trials_folder: str | Path | None) -> Path:
+    """The trials folder that is meant.
 
     Raises
     ------
     StoreError
-        If there is no such trial, or more than one.
-    ResultError
-        When a result is read: if its files are not the recorded ones.
+        If it is not there.
     """
-    return TrialData(find_trial(_store(trials_folder), trial), trust=trust)
-
-
-@contextlib.contextmanager
-def _import_path(folder: Path) -> Iterator[None]:
-    """Let pickles find the classes where the trial found them."""
-    before = list(sys.path)
-    sys.path.extend(read_json(folder / JOB)["sys_path"])
-    try:
-        yield
-    finally:
-        sys.path[:] = before
-
-
-def _store(trials_folder: str | Path | None) -> Path:
     store = Path(trials_folder) if trials_folder else read_project(Path.cwd()).trials_folder
     if not store.is_dir():
-        raise StoreError(f"there is no trials folder {store}")
+        raise StoreError(f"there is no trials folder {store}; run a trial, or name another folder")
     return store
 
 
-def _latest(trials: list[Trial]) -> list[Trial]:
-    last: dict[tuple[str, str], Trial] = {}
-    for trial in trials:
-        key = (trial.manifest["experiment"], trial.manifest["spec"])
-        if key not in last or last[key].manifest["iteration"] < trial.manifest["iteration"]:
-            last[key] = trial
-    return list(last.values())
+def _complete(
+    table: Table,
+    catalogue: Catalogue,
+    trials_folder: str | Path | None,
+    values: bool,
+    artifacts: bool,
+    strict: bool,
+) -> pd.DataFrame:
+    """The frame, with what has to be read from the manifests themselves."""
+    if values or artifacts or strict:
+        from pytest_mitosis.read import extras
+
+        wanted = set(table.columns.get("id", ()))
+        trials = {t.id: t for t in catalogue.trials() if t.id in wanted}
+        chosen = [trials[one] for one in table.columns["id"] if one in trials]
+        if strict:
+            extras.require_one_code(chosen)
+        if values:
+            folder = Path(trials_folder) if trials_folder else None
+            locks = read_project(Path.cwd(), folder).locks_folder
+            table = table.with_columns(extras.value_columns(chosen, locks))
+        if artifacts:
+            table = table.with_columns(extras.artifact_columns(chosen))
+    return frame_of(table)
 
 
-def _filtered(rows: list[dict[str, Any]], name: str, wanted: object) -> list[dict[str, Any]]:
-    column = "seed" if name == "seed" else f"param.{name}"
-    if rows and not any(column in row for row in rows):
-        exists = {c.removeprefix("param.") for row in rows for c in row if c.startswith("param.")}
-        raise PlanError(
-            f"no trial has a parameter {name!r}; {say_what_exists(name, sorted(exists))}"
-        )
-    names = (
-        {str(one) for one in wanted} if isinstance(wanted, list | tuple | set) else {str(wanted)}
-    )
-    return [row for row in rows if str(row.get(column)) in names]
+def frame_of(table: Table) -> pd.DataFrame:
+    """A table as a data frame, each column with the type of its values."""
+    import pandas as pd
+
+    data = {name: _series(name, values, table) for name, values in table.columns.items()}
+    frame = pd.DataFrame(data).set_index("id")
+    frame.attrs["backfilled"] = table.backfilled
+    return frame
+
+
+def _series(name: str, values: list[Any], table: Table) -> Any:  # Any: an array of pandas
+    import pandas as pd
+
+    if name.startswith(PARAMETER):
+        present = set(values)
+        names = [one for one in table.orders.get(name, ()) if one in present]
+        return pd.Categorical(values, categories=names, ordered=True)
+    if name == "started":
+        return pd.to_datetime(pd.Series(values, dtype="str"), utc=True, format="ISO8601")
+    if name == "seed":
+        return pd.array(values, dtype="Int64")
+    kinds = {type(value) for value in values}
+    if kinds == {int, type(None)} and all(abs(v) < 2**63 for v in values if v is not None):
+        return pd.array(values, dtype="Int64")
+    if kinds == {bool, type(None)}:
+        return pd.array(values, dtype="boolean")
+    if len(kinds - {type(None)}) > 1 and kinds - {type(None)} != {int, float}:
+        return pd.array(values, dtype="object")  # each as it is, True beside 1 as well
+    return values
+
+
+def _of_experiment(table: Table, experiment: str | None) -> Table:
+    if experiment is None or not len(table):
+        return table
+    names = table.columns["experiment"]
+    if experiment not in names:
+        exists = say_what_exists(experiment, sorted(set(names)))
+        raise PlanError(f"no trials of {experiment!r}; {exists}")
+    return table.where(lambda n: names[n] == experiment)
+
+
+def _of_status(table: Table, status: str | Iterable[str] | None) -> Table:
+    if status is None:
+        return table
+    wanted = {status} if isinstance(status, str) else set(status)
+    for name in sorted(wanted - set(Status)):
+        raise PlanError(f"no trial has the status {name!r}; {say_what_exists(name, Status)}")
+    found = table.columns.get("status", [])
+    return table.where(lambda n: found[n] in wanted)
+
+
+def _with_parameter(table: Table, name: str, wanted: object) -> Table:
+    column = "seed" if name == "seed" else f"{PARAMETER}{name}"
+    if not len(table):
+        return table
+    if column not in table.columns:
+        exists = sorted(c.removeprefix(PARAMETER) for c in table.columns if c.startswith(PARAMETER))
+        raise PlanError(f"no trial has a parameter {name!r}; {say_what_exists(name, exists)}")
+    many = not isinstance(wanted, str) and hasattr(wanted, "__iter__")
+    names = {str(one) for one in wanted} if many else {str(wanted)}  # type: ignore[attr-defined]
+    values = table.columns[column]
+    return table.where(lambda n: str(values[n]) in names)
+
+
+def _latest(table: Table) -> Table:
+    experiments, iterations = table.columns["experiment"], table.columns["iteration"]
+    last: dict[tuple[str, str], int] = {}
+    for n in range(len(table)):  # oldest first, so that of drafts the newest stays
+        key = (experiments[n], table.specs[n])
+        if key not in last or (iterations[n] or 0) >= (iterations[last[key]] or 0):
+            last[key] = n
+    kept = set(last.values())
+    return table.where(kept.__contains__)

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from pytest_mitosis.model import Status, StoreError, Trial
+from pytest_mitosis.store.aliases import read_aliases
 from pytest_mitosis.store.cachefile import CacheFile, Changes, cache_path, unpack
 from pytest_mitosis.store.folder import (
     DRAFTS,
@@ -59,6 +60,7 @@ class Catalogue:
         self.store, self.drafts = store.absolute(), drafts
         self._top = str(self.store)
         self._cache = CacheFile(cache_path(self.store))
+        self.aliases = read_aliases(self.store)
         self._fresh: dict[str, dict[str, Any]] = {}
         with contextlib.closing(self._cache):
             self._listings, self._generation = self._look()
@@ -83,7 +85,7 @@ class Catalogue:
     def whole(self, build: Callable[[Catalogue], T]) -> T:
         """What ``build`` makes of all trials, which is kept until any of them changes."""
         with contextlib.closing(self._cache):
-            maker = f"{_name_of(build)}:{self.drafts}"
+            maker = f"{self._name_of(build)}:{self.drafts}"
             lost = [p for p, m in self._manifests(self._running) if m["status"] == Status.LOST]
             token = f"{self._generation}:{','.join(sorted(lost))}"
             try:
@@ -94,6 +96,12 @@ class Catalogue:
                 return value
 
     # what was found
+
+    def _name_of(self, function: Callable[..., object]) -> str:
+        """A name that no other function has, no later version of it, nor it after a renaming."""
+        file = getattr(sys.modules[function.__module__], "__file__", None) or ""
+        name = f"{function.__module__}:{function.__qualname__}"
+        return f"{name}@{_sign(file)}{self.aliases.digest}"
 
     @cached_property
     def _states(self) -> dict[str, str]:
@@ -125,10 +133,10 @@ class Catalogue:
                     manifest = read_manifest(self._folder(place))
                 except StoreError:
                     continue
-            yield place, as_of_now(self._folder(place), manifest)
+            yield place, self.aliases.translate(as_of_now(self._folder(place), manifest))
 
     def _each(self, make: Callable[[Trial], T]) -> dict[str, T]:
-        maker = _name_of(make)
+        maker = self._name_of(make)
         packed = self._cache.load_pieces(maker)
         made: dict[str, T] = {}
         missing = []
@@ -263,9 +271,3 @@ def _folders(path: str) -> list[str]:
             return [e.name for e in entries if not e.name.startswith(".") and e.is_dir()]
     except OSError:
         return []
-
-
-def _name_of(function: Callable[..., object]) -> str:
-    """A name that another function, or a later version of this one, does not have."""
-    file = getattr(sys.modules[function.__module__], "__file__", None) or ""
-    return f"{function.__module__}:{function.__qualname__}@{_sign(file)}"

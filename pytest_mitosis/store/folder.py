@@ -38,7 +38,8 @@ HEARTBEAT = ".heartbeat"
 PROGRESS = "progress.json"
 DRAFTS = "drafts"
 STEPS = "steps"
-RESERVED = {DRAFTS, STEPS, "locks", "leases", "environments", "_site"}
+ALIASES = "aliases"
+RESERVED = {DRAFTS, STEPS, ALIASES, "locks", "leases", "environments", "_site"}
 HEARTBEAT_SECONDS = 5.0
 
 _ID_LETTERS = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford's: none looks like another

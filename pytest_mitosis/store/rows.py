@@ -13,11 +13,26 @@ from pytest_mitosis.store.files import write_bytes
 from pytest_mitosis.store.folder import read_trial
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
     from pathlib import Path
 
 SUMMARY = "summary.csv"
 MAIN = "main"
+FIXED_COLUMNS = (
+    "id",
+    "experiment",
+    "seed",
+    "iteration",
+    "status",
+    "official",
+    "draft",
+    "started",
+    "duration_s",
+    "commit",
+    "user",
+    "host",
+    "folder",
+)
 
 
 def flat_row(trial: Trial) -> dict[str, Any]:
@@ -29,7 +44,7 @@ def flat_row(trial: Trial) -> dict[str, Any]:
         "seed": m.get("seed"),
         "iteration": m.get("iteration"),
         "status": m["status"],
-        "official": False,
+        "official": bool(m.get("official")),
         "draft": bool(m.get("draft")),
         "started": m.get("started"),
         "duration_s": m.get("duration_s"),
@@ -45,14 +60,20 @@ def flat_row(trial: Trial) -> dict[str, Any]:
 
 def parameters(manifest: dict[str, Any]) -> dict[str, str]:
     """Parameter to the variant's name or the literal's text; with its step if steps share it."""
-    listed = [p for p in manifest.get("parameters", []) if p["kind"] not in {"rng", "seed"}]
-    names = [p["name"] for p in listed]
-    return {
-        p["name"] if names.count(p["name"]) == 1 else f"{p['step']}.{p['name']}": (
-            p["variant"] or p["value"]
-        )
-        for p in listed
-    }
+    listed = _listed(manifest)
+    return {label_of(manifest, p, listed): p["variant"] or p["value"] for p in listed}
+
+
+def label_of(
+    manifest: dict[str, Any], entry: dict[str, Any], listed: Sequence[dict[str, Any]] = ()
+) -> str:
+    """What a parameter is called in tables: its name, with its step if steps share it."""
+    same = sum(one["name"] == entry["name"] for one in listed or _listed(manifest))
+    return str(entry["name"]) if same <= 1 else f"{entry['step']}.{entry['name']}"
+
+
+def _listed(manifest: dict[str, Any]) -> list[dict[str, Any]]:
+    return [p for p in manifest.get("parameters", []) if p["kind"] not in {"rng", "seed"}]
 
 
 def write_summary(store: Path) -> Path:
