@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from pytest_mitosis.model import SCHEMA, Argument, Job, Kind, Outcome, Status, StoreError, Trial
+from pytest_mitosis.store.crate import CRATE, crate_of
 from pytest_mitosis.store.files import read_json, write_bytes, write_json
 from pytest_mitosis.store.turns import (
     LOST_AFTER_SECONDS,
@@ -42,6 +43,7 @@ ALIASES = "aliases"
 RESERVED = {DRAFTS, STEPS, ALIASES, "locks", "leases", "environments", "_site"}
 HEARTBEAT_SECONDS = 5.0
 
+_RECORDS = {MANIFEST, HEARTBEAT, PROGRESS, CRATE}
 _ID_LETTERS = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford's: none looks like another
 _IN_FOLDER_NAMES = "".join(c for c in string.printable if c.isprintable() and c not in '/\\:*?"<>|')
 _LONGEST_NAME = 120
@@ -181,6 +183,8 @@ def finish(folder: Path, outcome: Outcome, environment: str) -> Trial:
         **_last_progress(folder),
         "artifacts": artifacts(folder),
     }
+    write_json(folder / CRATE, crate_of(manifest, MANIFEST))
+    manifest["artifacts"][CRATE] = _facts_of(folder / CRATE)
     write_json(folder / MANIFEST, manifest)
     (folder / HEARTBEAT).unlink(missing_ok=True)
     (folder / PROGRESS).unlink(missing_ok=True)
@@ -196,21 +200,21 @@ def _last_progress(folder: Path) -> dict[str, Any]:
 
 
 def artifacts(folder: Path) -> dict[str, dict[str, Any]]:
-    """Size, sha256 and time of every file of a trial, by its path in the folder."""
+    """Size, sha256 and time of every file of a trial but its records, by path in the folder."""
     found = {}
     for path in sorted(folder.rglob("*")):
         name = path.relative_to(folder).as_posix()
-        if path.is_symlink() or not path.is_file() or name in {MANIFEST, HEARTBEAT, PROGRESS}:
+        if path.is_symlink() or not path.is_file() or name in _RECORDS:
             continue
-        with path.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
-        stat = path.stat()
-        found[name] = {
-            "bytes": stat.st_size,
-            "sha256": digest,
-            "mtime_ns": stat.st_mtime_ns,
-        }
+        found[name] = _facts_of(path)
     return found
+
+
+def _facts_of(path: Path) -> dict[str, Any]:
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    stat = path.stat()
+    return {"bytes": stat.st_size, "sha256": digest, "mtime_ns": stat.st_mtime_ns}
 
 
 def damaged(folder: Path, recorded: Mapping[str, Mapping[str, Any]]) -> list[str]:

@@ -289,6 +289,7 @@ def test_finished_trial_has_its_outcome_and_the_checksum_of_every_artifact(tmp_p
         "sha256": hashlib.sha256(b"png").hexdigest(),
         "mtime_ns": figure.stat().st_mtime_ns,
     }
+    assert trial.manifest["artifacts"].pop("ro-crate-metadata.json")["bytes"] > 0
     assert trial.manifest["artifacts"] == {"figures/fit-1.png": facts}
     assert not (own.folder / HEARTBEAT).exists()
 
