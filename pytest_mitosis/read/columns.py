@@ -44,6 +44,10 @@ class Table:
     def __len__(self) -> int:
         return len(self.specs)
 
+    def row(self, n: int) -> dict[str, Any]:
+        """One trial by column."""
+        return {name: values[n] for name, values in self.columns.items()}
+
     def where(self, is_wanted: Callable[[int], bool]) -> Table:
         """The trials at the positions that are wanted; columns that are empty then are left out."""
         chosen = [n for n in range(len(self)) if is_wanted(n)]

@@ -78,7 +78,7 @@ def load_trials(
     """
     store = find_store(trials_folder)
     catalogue = Catalogue(store, drafts=drafts)
-    table = _of_experiment(table_of(catalogue), experiment)
+    table = of_experiment(table_of(catalogue), experiment)
     table = _of_status(table, status)
     if official is not None:
         flags = table.columns["official"]
@@ -86,7 +86,7 @@ def load_trials(
     for name, wanted in parameters.items():
         table = _with_parameter(table, name, wanted)
     if latest:
-        table = _latest(table)
+        table = only_latest(table)
     return _complete(table, catalogue, trials_folder, values, artifacts, strict)
 
 
@@ -161,7 +161,14 @@ def _series(name: str, values: list[Any], table: Table) -> Any:  # Any: an array
     return values
 
 
-def _of_experiment(table: Table, experiment: str | None) -> Table:
+def of_experiment(table: Table, experiment: str | None) -> Table:
+    """The trials of one experiment, or all.
+
+    Raises
+    ------
+    PlanError
+        If there are none of it; says of which there are.
+    """
     if experiment is None or not len(table):
         return table
     names = table.columns["experiment"]
@@ -194,7 +201,8 @@ def _with_parameter(table: Table, name: str, wanted: object) -> Table:
     return table.where(lambda n: str(values[n]) in names)
 
 
-def _latest(table: Table) -> Table:
+def only_latest(table: Table) -> Table:
+    """The last iteration of each trial spec."""
     experiments, iterations = table.columns["experiment"], table.columns["iteration"]
     last: dict[tuple[str, str], int] = {}
     for n in range(len(table)):  # oldest first, so that of drafts the newest stays
