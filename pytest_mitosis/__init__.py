@@ -10,15 +10,19 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from pytest_mitosis.read.data import load_trial_data
+    from pytest_mitosis.read.figures import figure
     from pytest_mitosis.read.frame import load_trials
+    from pytest_mitosis.read.paper import paper_table
     from pytest_mitosis.run.progress import progress
 
-__all__ = ["__version__", "load_trial_data", "load_trials", "progress"]
+__all__ = ["__version__", "figure", "load_trial_data", "load_trials", "paper_table", "progress"]
 __version__ = "0.1.0"
 
 _MODULES = {
+    "figure": "read.figures",
     "load_trial_data": "read.data",
     "load_trials": "read.frame",
+    "paper_table": "read.paper",
     "progress": "run.progress",
 }
 

@@ -20,6 +20,8 @@ COMMANDS = {
     "diff": f"{_READ}.commands.diff:diff",
     "log": f"{_READ}.commands.log:log",
     "open": f"{_READ}.commands.log:open_trial",
+    "explain": f"{_READ}.commands.explain:explain",
+    "export": f"{_READ}.commands.export:export",
     "locks": f"{_READ}.relock:locks",
     "relock": f"{_READ}.relock:relock",
 }

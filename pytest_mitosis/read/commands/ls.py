@@ -51,12 +51,8 @@ def ls(
     metrics, and id, experiment, seed, iteration, status, official, draft, started, duration,
     commit, user, host.
     """
-    table = of_experiment(table_of(Catalogue(find_store(trials_folder), drafts=drafts)), experiment)
-    if where is not None:
-        condition = parse_condition(where, table.columns)
-        table = table.where(lambda n: condition(table.row(n)))
-    if latest and len(table):
-        table = only_latest(table)
+    catalogue = Catalogue(find_store(trials_folder), drafts=drafts)
+    table = select(catalogue, experiment, where, latest=latest)
     rows = [table.row(n) for n in _order(table, sort)][-(limit or 0) :]
     names = [one.strip() for one in columns.split(",")] if columns else None
     shown = {name: _column(name, table) for name in names or ()}
@@ -68,6 +64,17 @@ def ls(
         print_table(names, [[_cell(row, shown[name]) for name in names] for row in rows], left=1)
     else:
         print_table(_USUAL, [_usual(row) for row in rows], left=6)
+
+
+def select(
+    catalogue: Catalogue, experiment: str | None, where: str | None, *, latest: bool
+) -> Table:
+    """The trials that are meant by options of this and other commands."""
+    table = of_experiment(table_of(catalogue), experiment)
+    if where is not None:
+        condition = parse_condition(where, table.columns)
+        table = table.where(lambda n: condition(table.row(n)))
+    return only_latest(table) if latest else table
 
 
 def _order(table: Table, sort: str | None) -> list[int]:
