@@ -22,6 +22,10 @@ COMMANDS = {
     "open": f"{_READ}.commands.log:open_trial",
     "explain": f"{_READ}.commands.explain:explain",
     "export": f"{_READ}.commands.export:export",
+    "merge": f"{_READ}.commands.merge:merge",
+    "verify": f"{_READ}.commands.upkeep:verify",
+    "gc": f"{_READ}.commands.upkeep:gc",
+    "rename": f"{_READ}.commands.rename:rename",
     "locks": f"{_READ}.relock:locks",
     "relock": f"{_READ}.relock:relock",
 }

@@ -42,7 +42,7 @@ def load_trials(
     experiment : str, optional
         Only trials of this experiment.
     latest : bool
-        Only the last iteration of each trial spec among those that are selected otherwise.
+        Only the newest trial of each spec, among those that are selected otherwise.
     drafts : bool
         Drafts as well.
     status : str or list of str, optional
@@ -202,12 +202,9 @@ def _with_parameter(table: Table, name: str, wanted: object) -> Table:
 
 
 def only_latest(table: Table) -> Table:
-    """The last iteration of each trial spec."""
-    experiments, iterations = table.columns["experiment"], table.columns["iteration"]
-    last: dict[tuple[str, str], int] = {}
-    for n in range(len(table)):  # oldest first, so that of drafts the newest stays
-        key = (experiments[n], table.specs[n])
-        if key not in last or (iterations[n] or 0) >= (iterations[last[key]] or 0):
-            last[key] = n
+    """The newest trial of each spec."""
+    experiments = table.columns["experiment"]
+    # Oldest first; iterations of merged stores are in no order of time.
+    last = {(experiments[n], table.specs[n]): n for n in range(len(table))}
     kept = set(last.values())
     return table.where(kept.__contains__)

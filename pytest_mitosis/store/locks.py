@@ -24,7 +24,7 @@ from pytest_mitosis.store.files import create_json, read_json
 from pytest_mitosis.store.folder import folder_name, now, user_name
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
 
@@ -195,6 +195,36 @@ def counting(changes: Sequence[Change], *, strict_code: bool) -> list[Change]:
     """Those of ``changes`` that make it another value; with strict code the source does too."""
     found = [c for c in changes if c.severity == "error" or (strict_code and c.facet == "code")]
     return [replace(change, severity="error") for change in found]
+
+
+def copy_locks(locks: Path, renamed: Callable[[Name], Name | None]) -> list[Lock]:
+    """Lock new names to the values the old ones have now; ``renamed`` gives the new name or None.
+
+    Raises
+    ------
+    LockError
+        If a new name is locked to another value; nothing is locked then.
+    """
+    found: list[tuple[Lock, Name]] = []
+    for first in sorted(iterate_locks(locks)):
+        lock = read_lock(current_lock_file(first))
+        new = renamed(lock.name)
+        if new is None:
+            continue
+        there = current_lock(locks, new)
+        if there is not None and there.description.digest != lock.description.digest:
+            raise LockError(
+                f"{new} of {new.step} is locked to another value ({there.origin}: "
+                f"{there.record.get('value')}); take another name"
+            )
+        found.append((lock, new))
+    for lock, new in found:
+        file = lock_file(locks, new)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        names = {"step": new.step, "parameter": new.parameter, "variant": new.variant}
+        origin = {"renamed_from": f"{lock.name.step}.{lock.label}"}
+        create_json(file, {**lock.record, **names, "revision": 1, **origin})
+    return [replace(lock, name=new) for lock, new in found]
 
 
 def withdraw(held: Held) -> None:

@@ -21,7 +21,7 @@ from pytest_mitosis.store.files import store_errors
 @click.argument("experiment", required=False)
 @click.option("--where", "-w", help="A condition, as for ls.")
 @click.option("--trial", "-t", "names", multiple=True, help="Only this trial; repeatable.")
-@click.option("--latest", is_flag=True, help="Only the last iteration of each trial spec.")
+@click.option("--latest", is_flag=True, help="Only the newest trial of each spec.")
 @click.option("--drafts", is_flag=True, help="Drafts as well.")
 @JSON
 @FOLDER

@@ -28,7 +28,7 @@ _USUAL = ("trial", "experiment", "parameters", "status", "main", "started", "tim
 @click.option("--columns", "-c", help="What to show, such as noise,seed,main,commit.")
 @click.option("--sort", "-s", help="A column to sort by; -COLUMN for the largest first.")
 @click.option("--limit", "-n", type=click.IntRange(1), help="Only the last N.")
-@click.option("--latest", is_flag=True, help="Only the last iteration of each trial spec.")
+@click.option("--latest", is_flag=True, help="Only the newest trial of each spec.")
 @click.option("--drafts", is_flag=True, help="Drafts as well.")
 @JSON
 @FOLDER
