@@ -23,6 +23,7 @@ COMMANDS = {
     "explain": f"{_READ}.commands.explain:explain",
     "export": f"{_READ}.commands.export:export",
     "merge": f"{_READ}.commands.merge:merge",
+    "import-mitosis": f"{_READ}.commands.import_mitosis:import_mitosis",
     "verify": f"{_READ}.commands.upkeep:verify",
     "gc": f"{_READ}.commands.upkeep:gc",
     "rename": f"{_READ}.commands.rename:rename",

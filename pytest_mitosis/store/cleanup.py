@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 LEFTOVER_AFTER_SECONDS = 24 * 3600.0
 _LEFT_FILE = re.compile(r"\..+\.[0-9a-f]{8}(\.part)?")
-_LEFT_FOLDER = re.compile(r"\..+\.(merging(-\d+)?|gone)")
+_LEFT_FOLDER = re.compile(r"\..+\.(merging(-\d+)?|importing|gone)")
 
 
 @dataclass(frozen=True, slots=True)

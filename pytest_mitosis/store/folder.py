@@ -65,6 +65,12 @@ def new_id() -> str:
     return "".join(secrets.choice(_ID_LETTERS) for _ in range(8))
 
 
+def id_of(text: str) -> str:
+    """An id that follows from ``text``, for trials that were recorded elsewhere."""
+    digest = hashlib.sha256(text.encode("utf-8", "surrogateescape")).digest()
+    return "".join(_ID_LETTERS[byte % len(_ID_LETTERS)] for byte in digest[:8])
+
+
 def folder_name(text: str) -> str:
     """``text`` as the name of a folder, shortened with a digest if it is over-long."""
     name = quote(text, safe=_IN_FOLDER_NAMES)

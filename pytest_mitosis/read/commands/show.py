@@ -51,9 +51,14 @@ def _facts(trial: Trial) -> list[tuple[str, Any]]:
     facts += [("note", note) for note in m.get("notes", ())]
     facts += [
         ("commit", m.get("commit") or "none"),
-        ("started", f"{m.get('started')} by {m.get('user')} on {m.get('host')}"),
+        ("started", " ".join(_known(m, started="", user="by ", host="on ")) or "unknown"),
         ("rerun", m.get("command")),
         ("folder", trial.folder),
     ]
     facts += [("randomness", found["text"]) for found in m.get("randomness", ())]
     return facts + [("", name) for name in m.get("artifacts", {})]
+
+
+def _known(manifest: dict[str, Any], **words: str) -> list[str]:
+    """What is known of some facts, each after its word."""
+    return [f"{word}{manifest[name]}" for name, word in words.items() if manifest.get(name)]
