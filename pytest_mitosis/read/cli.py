@@ -16,6 +16,7 @@ EXIT_CODES = {TreeError: 10, LockError: 11, StoreError: 13}
 _READ = "pytest_mitosis.read"
 COMMANDS = {
     "ls": f"{_READ}.commands.ls:ls",
+    "watch": f"{_READ}.running:watch",
     "show": f"{_READ}.commands.show:show",
     "diff": f"{_READ}.commands.diff:diff",
     "log": f"{_READ}.commands.log:log",

@@ -6,28 +6,23 @@ import contextlib
 import sys
 import time
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from pytest_mitosis.model import Status, StoreError
-from pytest_mitosis.plan.config import read_project
+from pytest_mitosis.model import Status
+from pytest_mitosis.read.commands.output import FOLDER, print_json
+from pytest_mitosis.read.frame import find_store
 from pytest_mitosis.run.progress import read_progress
 from pytest_mitosis.store.folder import HEARTBEAT, iterate_trials
 from pytest_mitosis.table import align, format_seconds
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from pytest_mitosis.model import Trial
 
-_FOLDER = click.option(
-    "--trials-folder",
-    type=click.Path(path_type=Path),
-    is_eager=True,
-    help="The store, if not the project's.",
-)
 HEADER = ("trial", "experiment", "parameters", "who", "pid", "since", "progress", "left", "beat")
 
 
@@ -45,6 +40,15 @@ def running_lines(store: Path) -> list[str]:
         if trials
         else ["nothing is running"]
     )
+
+
+def print_running(store: Path, *, as_json: bool) -> None:
+    """Print the trials under way, as a table or as their manifests."""
+    if as_json:
+        print_json([trial.manifest for trial in running_trials(store)])
+        return
+    for line in running_lines(store):
+        click.echo(line)
 
 
 def watch_store(
@@ -93,36 +97,11 @@ def _seconds_since(started: str) -> float:
         return 0.0
 
 
-def _print_running(context: click.Context, _: click.Parameter, wanted: bool) -> None:
-    if wanted and not context.resilient_parsing:
-        for line in running_lines(_store(context.params.get("trials_folder"))):
-            click.echo(line)
-        context.exit()
-
-
-# Not eager: --trials-folder is read before it wherever it stands.
-RUNNING = click.option(
-    "--running",
-    is_flag=True,
-    expose_value=False,
-    callback=_print_running,
-    help="What runs now, anyone's, with its progress; nothing else.",
-)
-"""The option of ``pytest-mitosis ls``."""
-
-
 @click.command()
 @click.option("--seconds", default=5.0, show_default=True, help="Time between two looks.")
 @click.option("--rounds", type=int, help="End after so many looks.")
-@_FOLDER
+@FOLDER
 def watch(*, seconds: float, rounds: int | None, trials_folder: Path | None) -> None:
     """Watch what runs now, anyone's; Ctrl-C ends it."""
     with contextlib.suppress(KeyboardInterrupt):
-        watch_store(_store(trials_folder), seconds, rounds)
-
-
-def _store(trials_folder: Path | None) -> Path:
-    store = trials_folder or read_project(Path.cwd()).trials_folder
-    if not store.is_dir():
-        raise StoreError(f"there is no trials folder {store}; give one with --trials-folder")
-    return store
+        watch_store(find_store(trials_folder), seconds, rounds)

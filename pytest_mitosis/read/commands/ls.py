@@ -10,6 +10,7 @@ from pytest_mitosis.model import PlanError
 from pytest_mitosis.read.columns import Table, table_of
 from pytest_mitosis.read.commands.output import FOLDER, JSON, print_json, print_table
 from pytest_mitosis.read.frame import find_store, of_experiment, only_latest
+from pytest_mitosis.read.running import print_running
 from pytest_mitosis.read.where import column_named, parse_condition
 from pytest_mitosis.store.catalogue import Catalogue
 from pytest_mitosis.table import format_metric, format_seconds
@@ -30,6 +31,7 @@ _USUAL = ("trial", "experiment", "parameters", "status", "main", "started", "tim
 @click.option("--limit", "-n", type=click.IntRange(1), help="Only the last N.")
 @click.option("--latest", is_flag=True, help="Only the newest trial of each spec.")
 @click.option("--drafts", is_flag=True, help="Drafts as well.")
+@click.option("--running", is_flag=True, help="What runs now, anyone's, with its progress.")
 @JSON
 @FOLDER
 def ls(
@@ -41,6 +43,7 @@ def ls(
     limit: int | None,
     latest: bool,
     drafts: bool,
+    running: bool,
     as_json: bool,
     trials_folder: Path | None,
 ) -> None:
@@ -51,7 +54,11 @@ def ls(
     metrics, and id, experiment, seed, iteration, status, official, draft, started, duration,
     commit, user, host.
     """
-    catalogue = Catalogue(find_store(trials_folder), drafts=drafts)
+    store = find_store(trials_folder)
+    if running:
+        print_running(store, as_json=as_json)
+        return
+    catalogue = Catalogue(store, drafts=drafts)
     table = select(catalogue, experiment, where, latest=latest)
     rows = [table.row(n) for n in _order(table, sort)][-(limit or 0) :]
     names = [one.strip() for one in columns.split(",")] if columns else None
