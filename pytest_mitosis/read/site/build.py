@@ -1,0 +1,131 @@
+"""Builds and refreshes the browser of a store.
+
+Every file is named by what is in it and written before ``index.html`` names it, so a reader sees
+either the site before or the one after. Of two that refresh at once the last one to write looks at
+the folders again afterwards: what was recorded meanwhile is never missing for good.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from typing import TYPE_CHECKING, Any
+
+from pytest_mitosis.read.site.assets import SCRIPTS, STYLES, install_assets, render
+from pytest_mitosis.read.site.chunk import write_chunks
+from pytest_mitosis.read.site.history import commits
+from pytest_mitosis.read.site.lazy import Lazy
+from pytest_mitosis.read.site.names import write_names
+from pytest_mitosis.read.site.page import write_missing_pages
+from pytest_mitosis.read.site.row import row_of
+from pytest_mitosis.read.site.script import digest_of, write_once
+from pytest_mitosis.store.files import write_bytes
+from pytest_mitosis.store.folder import MANIFEST, iterate_folders, iterate_trials, now
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+    from pathlib import Path
+
+INDEX = "index.html"
+SITE = "_site"
+GRACE_SECONDS = 3600.0
+"""How long a reader may still load what the site does not name any more."""
+_MOST_ROUNDS = 3
+
+
+def build_site(
+    store: Path, *, locks: Path | None = None, repository: Path | None = None, title: str = ""
+) -> Path:
+    """Write ``index.html`` and ``_site`` in the trials folder; returns the page.
+
+    Parameters
+    ----------
+    locks : Path, optional
+        Where the project keeps its locks, ``store/locks`` if not given.
+    repository : Path, optional
+        The project's git repository, for the subjects of commits and the sources behind patches.
+    title : str, optional
+        What the pages are headed with, else the name of the folder the store is in.
+
+    Raises
+    ------
+    OSError
+        If the trials folder cannot be written.
+    """
+    store = store.absolute()
+    for _ in range(_MOST_ROUNDS):
+        before = _fingerprint(store)
+        _build(store, locks or store / "locks", repository, title or store.parent.name)
+        if _fingerprint(store) == before:
+            break
+    return store / INDEX
+
+
+def _build(store: Path, locks: Path, repository: Path | None, title: str) -> None:
+    site, data = store / SITE, store / SITE / "data"
+    data.mkdir(parents=True, exist_ok=True)
+    app = install_assets(site)
+    rows = _rows(store)
+    Lazy(store, site, repository).write(rows)
+    pages = write_missing_pages(store, site, rows)
+    named = [
+        _write_commits(data, repository, rows),
+        write_names(data, locks),
+        *write_chunks(data, rows),
+    ]
+    content = render(
+        "index.html",
+        title=title,
+        built=now(),
+        scripts=[f"{SITE}/{app}/{name}" for name in SCRIPTS[:-1]]
+        + [f"{SITE}/data/{name}" for name in named]
+        + [f"{SITE}/{app}/{SCRIPTS[-1]}"],
+        styles=[f"{SITE}/{app}/{name}" for name in STYLES],
+        theme=f"{SITE}/{app}/theme.js",
+    )
+    write_bytes(store / INDEX, content)
+    _sweep(data, set(named))
+    _sweep(site / "trials", pages)
+    _sweep(site, {app, "data", "trials", "environments", "code", "blobs"})
+
+
+def _rows(store: Path) -> list[dict[str, Any]]:
+    """All trials, oldest first, drafts too."""
+    rows = [row_of(trial) for trial in iterate_trials(store, drafts=True)]
+    rows.sort(key=lambda row: (str(row.get("started")), row["id"]))
+    return rows
+
+
+def _fingerprint(store: Path) -> set[tuple[str, int, int]]:
+    found = set()
+    for folder in iterate_folders(store, drafts=True):
+        try:
+            stat = os.stat(f"{folder}/{MANIFEST}")  # noqa: PTH116  of every trial
+        except OSError:
+            continue
+        found.add((str(folder), stat.st_mtime_ns, stat.st_size))
+    return found
+
+
+def _write_commits(data: Path, repository: Path | None, rows: list[dict[str, Any]]) -> str:
+    wanted = sorted({str(row["commit"]) for row in rows if "commit" in row})
+    name = f"commits-{digest_of([wanted, str(repository or '')])}.js"
+    if not (data / name).exists():
+        write_once(data / name, "commits", commits(repository, wanted) if repository else [])
+    return name
+
+
+def _sweep(folder: Path, kept: Collection[str]) -> None:
+    """Remove what no page has named for a while, also what a killed refresh left."""
+    if not folder.is_dir():
+        return
+    limit = time.time() - GRACE_SECONDS
+    for path in folder.iterdir():
+        try:
+            if path.name in kept:
+                os.utime(path)  # the last time it was named
+            elif path.stat().st_mtime < limit:
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
+        except OSError:
+            continue  # another one sweeps as well
