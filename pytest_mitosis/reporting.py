@@ -149,6 +149,8 @@ class Reporter:
         if len(rows) == 1:
             told.append(f"notebook {_relative(Path(rows[0].folder, 'notebook.html'))}")
         try:
+            if not all(row.status == REUSED for row in rows):
+                told.append(self._browse())
             if not all(row.draft or row.status == REUSED for row in rows):  # it is as it was
                 with store_errors(store):
                     told.append(f"table {_relative(write_summary(store))}")
@@ -160,6 +162,23 @@ class Reporter:
             arguments = [str(one) for one in self.session.config.invocation_params.args]
             lines.append(f"rerun what failed: {shlex.join(['pytest', *arguments, '--lf'])}")
         return lines
+
+    def _browse(self) -> str:
+        """Refresh the browser; what goes wrong there is told and changes nothing else."""
+        from pytest_mitosis.read.site import build_site
+
+        project = self.session.project
+        root = project.root if project.is_repository else None
+        try:
+            page = build_site(
+                project.trials_folder,
+                locks=project.locks_folder,
+                repository=root,
+                title=project.root.name,
+            )
+        except Exception as error:
+            return f"the browser could not be refreshed: {type(error).__name__}: {error}"
+        return f"browse {_relative(page)}"
 
     def _exit(self) -> tuple[ExitCode | None, str]:
         for code, refusal in (

@@ -28,6 +28,7 @@ COMMANDS = {
     "verify": f"{_READ}.commands.upkeep:verify",
     "gc": f"{_READ}.commands.upkeep:gc",
     "rename": f"{_READ}.commands.rename:rename",
+    "site": f"{_READ}.commands.site:site",
     "locks": f"{_READ}.relock:locks",
     "relock": f"{_READ}.relock:relock",
 }

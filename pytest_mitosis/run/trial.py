@@ -104,4 +104,14 @@ def finish_trial(order: Order, outcome: Outcome, built: TrialNotebook) -> tuple[
         digest = str(outcome.environment["digest"])
         requirements = requirements_text(Environment.from_json(outcome.environment))
         save_environment(order.store, outcome.environment, digest, requirements)
-    return finish(folder, outcome, digest), outcome
+    trial = finish(folder, outcome, digest)
+    _write_page(trial)
+    return trial, outcome
+
+
+def _write_page(trial: Trial) -> None:
+    """The page is a view of what is recorded, so a trial is no worse without it."""
+    from pytest_mitosis.read.site.page import write_page  # readers know how trials look to people
+
+    with contextlib.suppress(Exception):
+        write_page(trial)

@@ -37,13 +37,15 @@ MANIFEST = "trial.json"
 JOB = "job.json"
 HEARTBEAT = ".heartbeat"
 PROGRESS = "progress.json"
+PAGE = "trial.html"
+"""A view of the folder that can be made anew at any time; like the manifest it is no artifact."""
 DRAFTS = "drafts"
 STEPS = "steps"
 ALIASES = "aliases"
 RESERVED = {DRAFTS, STEPS, ALIASES, "locks", "leases", "environments", "_site"}
 HEARTBEAT_SECONDS = 5.0
 
-_RECORDS = {MANIFEST, HEARTBEAT, PROGRESS, CRATE}
+_RECORDS = {MANIFEST, HEARTBEAT, PROGRESS, CRATE, PAGE}
 _ID_LETTERS = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford's: none looks like another
 _IN_FOLDER_NAMES = "".join(c for c in string.printable if c.isprintable() and c not in '/\\:*?"<>|')
 _LONGEST_NAME = 120

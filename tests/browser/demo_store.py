@@ -125,7 +125,7 @@ def make_project(folder: Path, trials: int, *, figures: bool = False, seed: int 
 @contextlib.contextmanager
 def without_sync() -> Iterator[None]:
     """No waiting for the disk: these stores need not survive a power cut."""
-    with mock.patch.object(os, "fsync", lambda _: None):
+    with mock.patch.object(os, "fsync", return_value=None):
         yield
 
 
@@ -155,7 +155,9 @@ def _plan(number: int, version: Version, started: datetime, rng: random.Random) 
     if number % 10 < 6:
         noise, solver = list(NOISE)[number // 5 % 4], list(SOLVER)[number // 20 % 4]
         system = list(SYSTEM)[number // 80 % 6]
-        main = 0.35 * HARD[noise] * HARD[solver] * HARD.get(system, 1.0) * rng.lognormvariate(0, 0.3)
+        main = (
+            0.35 * HARD[noise] * HARD[solver] * HARD.get(system, 1.0) * rng.lognormvariate(0, 0.3)
+        )
         arguments = (
             ("noise", Kind.VARIANT, noise, NOISE[noise]),
             ("solver", Kind.VARIANT, solver, SOLVER[solver]),
@@ -254,7 +256,7 @@ def _outcome(plan: Plan, rng: random.Random) -> Outcome:
     if plan.status is Status.DONE:
         metrics = {"main": plan.main, "coeff_f1": 1 / (1 + plan.main), "mse_test": plan.main**2 / 3}
     elif plan.status is Status.CRASHED:
-        text = "Traceback (most recent call last):\n  File \"lab/solvers.py\", line 9, in fit\n"
+        text = 'Traceback (most recent call last):\n  File "lab/solvers.py", line 9, in fit\n'
         failure = Failure("LinAlgError", "SVD did not converge", f"{text}LinAlgError: SVD …")
     return Outcome(
         plan.status, plan.started.isoformat(timespec="milliseconds"), finished, seconds,

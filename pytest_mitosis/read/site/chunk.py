@@ -1,5 +1,7 @@
-"""Rows to data files: columns with each distinct value once, in files whose names say what is in
-them, so that a refresh writes only what changed."""
+"""Rows to data files: columns with each distinct value once.
+
+The name of a file says what is in it, so that a refresh writes only what changed.
+"""
 
 from __future__ import annotations
 

@@ -16,9 +16,9 @@ from urllib.parse import quote
 
 from pytest_mitosis.model import Status, StoreError, Trial
 from pytest_mitosis.read.site.assets import asset, render
-from pytest_mitosis.read.site.row import PAGE, pictures_of, place_of
+from pytest_mitosis.read.site.row import pictures_of, place_of
 from pytest_mitosis.store.files import write_bytes
-from pytest_mitosis.store.folder import now, read_trial
+from pytest_mitosis.store.folder import PAGE, now, read_trial
 from pytest_mitosis.table import format_metric, format_seconds
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 # A browser takes some files for pages of their own and runs what is in them; the rest may be
 # anything, and from a disk browsers guess what. So only these are links.
-LINKED = frozenset("txt log json csv png jpg jpeg gif webp pdf".split())
+LINKED = frozenset(["txt", "log", "json", "csv", "png", "jpg", "jpeg", "gif", "webp", "pdf"])
 TAIL = 60_000
 _FOLDER = re.compile(r"\d+-([0-9a-z]{8})")
 
@@ -133,7 +133,7 @@ def _seconds(value: object) -> str:
 
 
 def _metric(value: object) -> str:
-    return str(format_metric(value)) if isinstance(value, float) else str(value)  # type: ignore[arg-type]
+    return str(format_metric(value)) if isinstance(value, float) else str(value)
 
 
 def _tail(trial: Trial, name: str, base: str) -> dict[str, str] | None:
@@ -161,4 +161,3 @@ def _artifact(name: str, one: dict[str, Any], base: str) -> dict[str, str]:
 
 def _quoted(path: str) -> str:
     return quote(path, safe="/")
-

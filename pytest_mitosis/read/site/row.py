@@ -7,12 +7,11 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from pytest_mitosis.read.site.script import digest_of
-from pytest_mitosis.store.folder import DRAFTS
+from pytest_mitosis.store.folder import DRAFTS, PAGE
 
 if TYPE_CHECKING:
     from pytest_mitosis.model import Trial
 
-PAGE = "trial.html"
 PICTURES = frozenset({".png", ".jpg", ".jpeg", ".gif", ".webp", ".svg"})
 MOST_PICTURES = 24
 LONGEST_TEXT = 2000

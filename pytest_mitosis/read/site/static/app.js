@@ -35,7 +35,7 @@
     const tabs = [["trials", kept, "Trials"], ["experiments", "#experiments", "Experiments"], ["names", "#names", "Names"], ...(data.has("official") ? [["official", "#official", "Official"]] : [])];
     const here = { experiment: "experiments", variant: "names", compare: "trials" }[state.view] || state.view;
     const inTable = state.view === "trials";
-    bar.replaceChildren(
+    mitosis.fill(bar, 
       h("div", { class: "brand" }, h("strong", {}, root.dataset.title), h("nav", { "aria-label": "Views" }, tabs.map(([name, link, text]) => h("a", { href: link, "aria-current": name === here ? "page" : null }, text)))),
       inTable ? h("div", { class: "find" }, search) : null,
       h("div", { class: "tools" },
@@ -51,14 +51,14 @@
     plots.forget();
     parts = { aside: h("aside", { id: "facets", "aria-label": "Filters" }), count: h("p", { id: "count", role: "status" }), plot: h("section", { id: "plot", "aria-label": "Plot" }), table: h("div", { id: "table", tabindex: 0, "aria-label": "Trials; arrow keys move, x selects, Enter opens" }),
       compare: button("compare", "Compare", compare, { class: "primary" }) };
-    main.replaceChildren(h("div", { class: "split" }, parts.aside, h("div", { class: "body" }, parts.plot, h("div", { class: "count-bar" }, parts.count, parts.compare), parts.table)));
+    mitosis.fill(main, h("div", { class: "split" }, parts.aside, h("div", { class: "body" }, parts.plot, h("div", { class: "count-bar" }, parts.count, parts.compare), parts.table)));
   };
   const showTrials = () => {
     const begun = performance.now();
     if (!parts) layout();
     const found = facets.filter();
     const selected = state.all("sel");
-    parts.count.replaceChildren(h("strong", {}, found.shown.length.toLocaleString("en")), ` of ${mitosis.count(data.length - found.hidden, "trial")}`, found.hidden ? h("span", { class: "muted" }, ` · ${mitosis.count(found.hidden, "draft")} hidden`) : "", selected.length ? h("span", { class: "muted" }, " · ", h("button", { type: "button", class: "more", onclick: () => state.set({ sel: [] }) }, `${selected.length} selected, clear`)) : "");
+    mitosis.fill(parts.count, h("strong", {}, found.shown.length.toLocaleString("en")), ` of ${mitosis.count(data.length - found.hidden, "trial")}`, found.hidden ? h("span", { class: "muted" }, ` · ${mitosis.count(found.hidden, "draft")} hidden`) : "", selected.length ? h("span", { class: "muted" }, " · ", h("button", { type: "button", class: "more", onclick: () => state.set({ sel: [] }) }, `${selected.length} selected, clear`)) : "");
     parts.compare.disabled = selected.length < 2;
     parts.compare.textContent = selected.length > 1 ? `Compare ${selected.length}` : "Compare";
     if (search.value !== state.get("q") && document.activeElement !== search) search.value = state.get("q");

@@ -18,14 +18,24 @@ mitosis.compare = (() => {
     return h("section", { id: `compare-${id}` }, h("h2", {}, title), shown.length ? grid(rows, shown) : h("p", { class: "muted" }, lines.length ? nothing : "Nothing recorded."));
   };
 
-  const parameters = (rows) => {
+  // What a name stands for in full: the parts of the value its lock has, those that differ first.
+  const leaves = (digest) => data.names.find((one) => digest && one.digest.startsWith(digest))?.leaves.filter(([, facet]) => facet !== "note") || [];
+  const full = (short, row, rows, all) => {
+    const digest = data.get(`digest.${short}`, row), own = leaves(digest);
+    if (own.length < 2) return null;
+    const others = rows.filter((one) => one !== row).map((one) => new Map(leaves(data.get(`digest.${short}`, one)).map(([path, , text]) => [path, text])));
+    const shown = all ? own : own.filter(([path, , text]) => others.some((one) => one.size && one.get(path) !== text));
+    return h("ul", { class: "leaves" }, shown.slice(0, 40).map(([path, , text]) => h("li", {}, h("code", {}, `${path} = ${text}`))), shown.length > 40 ? h("li", { class: "muted" }, `and ${shown.length - 40} more`) : null);
+  };
+
+  const parameters = (rows, all) => {
     const names = data.of("param.").filter((name) => rows.some((row) => data.get(name, row) !== undefined));
     const lines = names.map((name) => {
       const short = name.slice(6);
       return {
         label: short,
         differs: !same(rows.map((row) => data.get(`digest.${short}`, row) || data.get(`value.${short}`, row))) || !same(rows.map((row) => data.get(name, row))),
-        cells: rows.map((row) => [h("div", {}, data.show(name, row)), data.get(`value.${short}`, row) === data.get(name, row) ? null : h("code", { class: "value" }, data.get(`value.${short}`, row) ?? "")]),
+        cells: rows.map((row) => [h("div", {}, data.show(name, row)), data.get(`value.${short}`, row) === data.get(name, row) ? null : h("code", { class: "value" }, data.get(`value.${short}`, row) ?? ""), full(short, row, rows, all)]),
       };
     });
     if (rows.some((row) => data.get("seed", row) !== undefined)) lines.push({ label: "seed", differs: !same(rows.map((row) => data.get("seed", row))), cells: rows.map((row) => data.show("seed", row)) });
@@ -87,7 +97,7 @@ mitosis.compare = (() => {
         h("summary", {}, h("code", {}, name), h("span", { class: "muted" }, a && b ? "" : a ? " only in the first" : " only in the second")),
         patch(name, a ? data.texts.get(a) : "", b ? data.texts.get(b) : ""))));
     }
-    place.replaceChildren(...parts.flat(Infinity));
+    mitosis.fill(place, ...parts.flat(Infinity));
   };
 
   const fillEnvironment = async (place, rows, all) => {
@@ -115,14 +125,14 @@ mitosis.compare = (() => {
   const render = (place) => {
     const rows = state.all("sel").map((id) => data.row(id)).filter((row) => row !== undefined), all = state.get("all") === "1";
     const lost = state.all("sel").filter((id) => data.row(id) === undefined);
-    if (rows.length < 2) { place.replaceChildren(h("div", { class: "page" }, h("p", { class: "empty" }, lost.length ? `This store has no trial ${lost.join(", ")}.` : "Select two or more trials in the table, then compare them."))); return; }
+    if (rows.length < 2) { mitosis.fill(place, h("div", { class: "page" }, h("p", { class: "empty" }, lost.length ? `This store has no trial ${lost.join(", ")}.` : "Select two or more trials in the table, then compare them."))); return; }
     const code = h("div", {}, h("p", { class: "muted" }, "Reading …")), environment = h("div", {});
     const head = [commit(rows), ...facts(rows, ["branch", "tainted"])], run = facts(rows, ["started", "duration_s", "cpu_s", "peak_memory_bytes", "failure", "notes", "iteration"]);
-    place.replaceChildren(h("div", { class: "page wide" },
+    mitosis.fill(place, h("div", { class: "page wide" },
       h("div", { class: "title" }, h("h1", {}, `Compare ${mitosis.count(rows.length, "trial")}`),
         h("label", { class: "tick" }, h("input", { type: "checkbox", id: "differences", checked: !all, onchange: (event) => state.set({ all: !event.target.checked }) }), "only differences")),
       lost.length ? h("p", { class: "note" }, `This store has no trial ${lost.join(", ")}.`) : null,
-      section("parameters", "Parameters", rows, parameters(rows), all, "The same values under the same names."),
+      section("parameters", "Parameters", rows, parameters(rows, all), all, "The same values under the same names."),
       section("metrics", "Metrics", rows, metrics(rows), all, "The same to the last digit."),
       section("commits", "Code", rows, head, all, "The same commit."), code,
       section("run", "Run", rows, run, all, "No difference."), environment, figures(rows), logs(rows)));

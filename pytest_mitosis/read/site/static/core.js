@@ -16,6 +16,8 @@ mitosis.h = (tag, attributes, ...children) => {
   return element;
 };
 
+mitosis.fill = (place, ...children) => place.replaceChildren(...children.flat(Infinity).filter((one) => one !== null && one !== undefined && one !== false));
+
 // A path in the store as a relative link: a name like "javascript:x" stays a name.
 mitosis.href = (path) => "./" + path.split("/").map(encodeURIComponent).join("/");
 

@@ -68,8 +68,12 @@ mitosis.facets = (() => {
     return h("label", { class: count ? "choice" : "choice none", title: value }, box, h("span", { class: "value" }, label), h("span", { class: "n" }, count.toLocaleString("en")));
   };
 
+  // A parameter that none of the trials left has is not worth the room.
+  const applies = (facet, counts) => state.all(`f.${facet.name}`).length > 0 || facet.values.some((value, index) => value !== NONE && counts[index] > 0);
+
   const section = (facet, counts) => {
     const chosen = state.all(`f.${facet.name}`);
+    if (!applies(facet, counts)) return null;
     let order = facet.values.map((value, index) => ({ value, count: counts[index] }));
     order.sort((a, b) => (a.value === NONE) - (b.value === NONE) || mitosis.natural(a.value, b.value));
     const long = order.length > MANY;
@@ -102,7 +106,7 @@ mitosis.facets = (() => {
     const focus = document.activeElement?.dataset || {};
     const scroll = aside.scrollTop;
     const drafts = data.column("draft").filter(Boolean).length;
-    aside.replaceChildren(
+    mitosis.fill(aside, 
       h("div", { class: "facet-head" }, h("h2", {}, "Filter"),
         h("button", { type: "button", class: "more", id: "clear", onclick: () => state.set(Object.fromEntries([...state.keys("f."), ...state.keys("r."), "q"].map((key) => [key, []]))) }, "clear all")),
       drafts > 0 && h("label", { class: "choice" }, h("input", { type: "checkbox", id: "drafts", checked: state.get("drafts") === "1", onchange: (event) => state.set({ drafts: event.target.checked }) }),

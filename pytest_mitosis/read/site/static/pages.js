@@ -16,18 +16,18 @@ mitosis.pages = (() => {
 
   const experiments = (place) => {
     const groups = d3.groups(rowsWhere(() => true), (row) => data.get("experiment", row)).sort(([a], [b]) => mitosis.natural(a, b));
-    place.replaceChildren(h("div", { class: "page" }, h("h1", {}, "Experiments"), groups.length ? list(["experiment", "trials", "main", "last"], groups.map(([name, rows]) => cells(
+    mitosis.fill(place, h("div", { class: "page" }, h("h1", {}, "Experiments"), groups.length ? list(["experiment", "trials", "main", "last"], groups.map(([name, rows]) => cells(
       h("a", { href: state.link("experiment", { name }) }, name), statuses(rows), h("span", { class: "number" }, spreadOf(rows)), mitosis.time(data.get("started", latest(rows)[0]))))) : h("p", { class: "empty" }, "No trials yet.")));
   };
 
   const experiment = (place) => {
     const name = state.get("name"), rows = rowsWhere((row) => data.get("experiment", row) === name);
-    if (!rows.length) { place.replaceChildren(h("div", { class: "page" }, h("h1", {}, name), h("p", { class: "empty" }, "No trials of this experiment."))); return; }
+    if (!rows.length) { mitosis.fill(place, h("div", { class: "page" }, h("h1", {}, name), h("p", { class: "empty" }, "No trials of this experiment."))); return; }
     const parameters = data.of("param.").filter((one) => rows.some((row) => data.get(one, row) !== undefined));
     const hypothesis = data.get("hypothesis", latest(rows)[0]);
     const plot = h("div", { class: "plot" });
     const split = [...parameters].filter((one) => data.distinct(one, rows).size > 1).sort((a, b) => data.distinct(a, rows).size - data.distinct(b, rows).size);
-    place.replaceChildren(h("div", { class: "page" },
+    mitosis.fill(place, h("div", { class: "page" },
       h("h1", {}, name), h("p", {}, statuses(rows)), hypothesis ? h("p", {}, h("strong", {}, "Hypothesis. "), hypothesis) : null,
       h("p", {}, h("a", { href: state.link("trials", { "f.experiment": name }) }, "in the table"), h("span", { class: "muted" }, ` · steps ${(data.get("steps", rows[0]) || []).join(", ")}`)),
       h("h2", {}, "Parameters"), parameters.length ? list(["parameter", "values"], parameters.map((one) => cells(one.slice(6), [...d3.rollup(rows, (v) => v, (row) => data.get(one, row))].sort(([a], [b]) => mitosis.natural(String(a), String(b))).slice(0, 30).map(([value, members]) => h("span", { class: "count" },
@@ -49,7 +49,7 @@ mitosis.pages = (() => {
     const groups = d3.groups(data.names, key).map(([, revisions]) => revisions.sort((a, b) => b.revision - a.revision));
     groups.sort(([a], [b]) => mitosis.natural(`${a.step} ${a.parameter} ${a.variant}`, `${b.step} ${b.parameter} ${b.variant}`));
     const lines = groups.map(([one]) => cells(one.step, h("a", { href: state.link("variant", one && { step: one.step, parameter: one.parameter, variant: one.variant }) }, `${one.parameter}=${one.variant}${one.revision > 1 ? `@${one.revision}` : ""}`), h("code", {}, one.value), uses(one).length, mitosis.time(one.locked), one.user));
-    place.replaceChildren(h("div", { class: "page" }, h("h1", {}, "Locked names"), lines.length ? list(["step", "name", "value", "trials", "locked", "by"], lines) : h("p", { class: "empty" }, "No name is locked yet; the first trial of a variant locks its name.")));
+    mitosis.fill(place, h("div", { class: "page" }, h("h1", {}, "Locked names"), lines.length ? list(["step", "name", "value", "trials", "locked", "by"], lines) : h("p", { class: "empty" }, "No name is locked yet; the first trial of a variant locks its name.")));
   };
 
   const variant = (place) => {
@@ -58,7 +58,7 @@ mitosis.pages = (() => {
     const now = revisions[0], plot = h("div", { class: "plot" });
     const column = used.length ? `param.${used[0][1]}` : "";
     const drafts = rows.length ? "" : " (drafts are hidden)";
-    place.replaceChildren(h("div", { class: "page" },
+    mitosis.fill(place, h("div", { class: "page" },
       h("h1", {}, `${one.parameter}=${one.variant}`, now?.revision > 1 ? h("span", { class: "muted" }, `@${now.revision}`) : null), h("p", { class: "muted" }, `of step ${one.step}`),
       h("h2", {}, "Value"), now ? [h("pre", { tabindex: 0 }, now.value), list(["where", "what", "kind"], now.leaves.map(([path, facet, text]) => h("tr", {}, h("td", {}, h("code", {}, path)), h("td", {}, h("code", { class: "value" }, text)), h("td", { class: "muted" }, facet)))), now.all > now.leaves.length ? h("p", { class: "muted" }, `${now.all - now.leaves.length} more parts are in the lock's file.`) : null]
         : rows.length ? [h("pre", { tabindex: 0 }, data.get(`value.${used[0][1]}`, rows[0]) ?? ""), h("p", { class: "muted" }, "The name is not locked.")] : h("p", { class: "muted" }, "The name is not locked."),
@@ -75,7 +75,7 @@ mitosis.pages = (() => {
     const groups = d3.groups([...Array(data.length).keys()].filter((row) => data.get("official", row)), (row) => (data.get("official", row) === true ? "official" : String(data.get("official", row))));
     const newestOf = (row) => latest(rowsWhere((other) => data.get("experiment", other) === data.get("experiment", row) && data.get("spec", other) === data.get("spec", row) && data.get("status", other) === "done" && !data.get("draft", other)))[0];
     const verdict = (before, after) => (before === after ? h("span", { class: "badge done" }, "identical") : typeof before === "number" && typeof after === "number" ? h("span", { class: "badge lost" }, `${after > before ? "+" : "−"}${Number(Math.abs((100 * (after - before)) / before).toPrecision(3))} %`) : h("span", { class: "badge lost" }, "changed"));
-    place.replaceChildren(h("div", { class: "page" }, h("h1", {}, "Official trials"), groups.map(([name, rows]) => [h("h2", {}, name), list(["experiment", "parameters", "recorded", "main", "latest", "main", ""], rows.map((row) => { const last = newestOf(row) ?? row; return cells(data.get("experiment", row), data.get("spec", row), trialLink(row), mitosis.number(data.get("metric.main", row)), trialLink(last), mitosis.number(data.get("metric.main", last)), verdict(data.get("metric.main", row), data.get("metric.main", last))); }))])));
+    mitosis.fill(place, h("div", { class: "page" }, h("h1", {}, "Official trials"), groups.map(([name, rows]) => [h("h2", {}, name), list(["experiment", "parameters", "recorded", "main", "latest", "main", ""], rows.map((row) => { const last = newestOf(row) ?? row; return cells(data.get("experiment", row), data.get("spec", row), trialLink(row), mitosis.number(data.get("metric.main", row)), trialLink(last), mitosis.number(data.get("metric.main", last)), verdict(data.get("metric.main", row), data.get("metric.main", last))); }))])));
   };
   return { experiments, experiment, names, variant, official };
 })();

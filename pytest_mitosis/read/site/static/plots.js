@@ -15,7 +15,8 @@ mitosis.plots = (() => {
     const few = names.filter((name) => data.distinct(name, rows).size <= 40);
     const y = state.get("y") || (data.has("metric.main") ? "metric.main" : metrics()[0]) || "";
     const x = state.get("x") || few[0] || (data.distinct("experiment", rows).size > 1 ? "experiment" : data.has("seed") ? "seed" : "experiment");
-    const c = state.get("color") === "-" ? "" : state.get("color") || few.find((name) => name !== x && data.distinct(name, rows).size <= MOST_SERIES) || "";
+    const on = rows.filter((row) => data.get(x, row) !== undefined);
+    const c = state.get("color") === "-" ? "" : state.get("color") || few.find((name) => { const n = name === x ? 0 : data.distinct(name, on).size; return n > 1 && n <= MOST_SERIES; }) || "";
     let kind = state.get("plot") || "auto";
     if (kind === "auto") {
       const numbers = data.numbers(x);
@@ -23,7 +24,11 @@ mitosis.plots = (() => {
       else if (numbers && x !== "seed" && new Set(rows.map((row) => numbers[row])).size > 2) kind = x.startsWith("metric.") ? "points" : "line";
       else kind = rows.length > MOST_POINTS ? "box" : "points";
     }
-    return { x, y, c, kind, logx: state.get("logx") === "1", logy: state.get("logy") === "1" };
+    // A grid over decades reads best on a logarithmic axis, unless somebody said otherwise.
+    const steps = kind === "line" ? on.map((row) => data.numbers(x)?.[row]).filter(Number.isFinite) : [];
+    const [low, high] = d3.extent(steps);
+    const logx = state.get("logx") ? state.get("logx") === "1" : low > 0 && high / low >= 100;
+    return { x, y, c, kind, logx, logy: state.get("logy") === "1" };
   };
 
   const points = (rows, s) => {
@@ -57,7 +62,7 @@ mitosis.plots = (() => {
   };
 
   const frame = (s, width) => ({
-    width, height: width < 560 ? 260 : 320, marginLeft: 62, marginBottom: 44, grid: true, style: { background: "transparent", color: "inherit", fontSize: "12px", fontFamily: "inherit", overflow: "visible" },
+    width, height: width < 560 ? 240 : 290, marginLeft: 62, marginBottom: 44, grid: true, style: { background: "transparent", color: "inherit", fontSize: "12px", fontFamily: "inherit", overflow: "visible" },
     y: { label: data.label(s.y), type: s.logy ? "log" : "linear", nice: true, labelAnchor: "top" },
   });
   const stroke = (s) => (s.c ? { stroke: "c" } : { stroke: "var(--accent)" });
@@ -135,7 +140,7 @@ mitosis.plots = (() => {
     options.marginBottom = 84;
     options.x = { domain, type: "point", label: "commit, oldest first", tickRotate: -40, ticks: domain.filter((_, index) => index % Math.ceil(domain.length / Math.max(4, width / 46)) === 0) };
     options.marks = [
-      Plot.ruleX(means, { x: "x", y1: "low", y2: "high", strokeWidth: 5, strokeOpacity: 0.22, ...stroke(s) }),
+      Plot.areaY(means, { x: "x", y1: "low", y2: "high", z: "c", fillOpacity: 0.13, ...fill(s) }),
       Plot.lineY(means, { x: "x", y: "mean", z: "c", strokeWidth: 1.8, ...stroke(s) }),
       Plot.dot(means, { x: "x", y: "mean", r: 3.2, ...fill(s), channels: { n: "n", subject: (d) => [...data.history].find(([hash]) => hash.startsWith(d.x))?.[1].subject || "" }, tip: { fill: "var(--raised)", stroke: "var(--line)" } }),
     ];
@@ -152,7 +157,7 @@ mitosis.plots = (() => {
       const numbers = data.numbers(name);
       if (numbers) {
         const values = drawn.map((d) => numbers[d.row]).filter(Number.isFinite), [low, high] = d3.extent(values);
-        const scale = s.logy && low > 0 && name.startsWith("metric.") ? d3.scaleLog([low, high], [0, 1]) : d3.scaleLinear(low === high ? [low - 1, high + 1] : [low, high], [0, 1]);
+        const scale = low > 0 && ((s.logy && name.startsWith("metric.")) || (name.startsWith("param.") && high / low >= 100)) ? d3.scaleLog([low, high], [0, 1]) : d3.scaleLinear(low === high ? [low - 1, high + 1] : [low, high], [0, 1]);
         drawn.forEach((d) => { if (Number.isFinite(numbers[d.row])) lines.push({ ...d, name, v: scale(numbers[d.row]) }); });
         labels.push({ name, v: 0, text: mitosis.number(low) }, { name, v: 1, text: mitosis.number(high) });
       } else {
@@ -176,7 +181,7 @@ mitosis.plots = (() => {
   const chooser = (label, name, values, current) => h("label", { class: "chooser" }, h("span", {}, label),
     h("select", { id: `plot-${name}`, onchange: (event) => state.set({ [name]: event.target.value }) },
       values.map(([value, text]) => h("option", { value, selected: value === current }, text))));
-  const tick = (label, name, on) => h("label", { class: "tick" }, h("input", { type: "checkbox", id: `plot-${name}`, checked: on, onchange: (event) => state.set({ [name]: event.target.checked }) }), label);
+  const tick = (label, name, on, off = "") => h("label", { class: "tick" }, h("input", { type: "checkbox", id: `plot-${name}`, checked: on, onchange: (event) => state.set({ [name]: event.target.checked ? "1" : off }) }), label);
 
   const draw = (rows, s, width) => {
     const dots = points(rows, s);
@@ -184,11 +189,12 @@ mitosis.plots = (() => {
     const kinds = { points: data.numbers(s.x) && s.x.startsWith("metric.") ? scatter : categorical, box: categorical, line: data.numbers(s.x) ? line : categorical, commits: overCommits, parallel };
     const many = s.kind === "points" && dots.length > MOST_POINTS && kinds.points === categorical;
     const options = kinds[s.kind](dots, many ? { ...s, kind: "box" } : s, width);
+    const drawn = s.kind === "line" && kinds.line === line ? dots.filter((d) => Number.isFinite(d.n) && (!s.logx || d.n > 0)).length : dots.length;
     const figure = Plot.plot({ ...options, marks: options.marks.filter(Boolean) });
     figure.setAttribute("role", "img");
     figure.setAttribute("aria-label", `${data.label(s.y)} against ${data.label(s.x)}, ${mitosis.count(dots.length, "trial")}`);
     figure.addEventListener("click", () => { if (figure.value?.row !== undefined) location.href = data.page(figure.value.row); });
-    const notes = [options.note, many ? `boxes, as there are more than ${MOST_POINTS.toLocaleString("en")} points` : "", dots.length < rows.length ? `${mitosis.count(rows.length - dots.length, "trial")} without a value not shown` : ""].filter(Boolean);
+    const notes = [options.note, many ? `boxes, as there are more than ${MOST_POINTS.toLocaleString("en")} points` : "", drawn < rows.length ? `${mitosis.count(rows.length - drawn, "trial")} without these values not shown` : ""].filter(Boolean);
     return [figure, notes.length ? h("p", { class: "muted small" }, notes.join(" · ")) : null];
   };
 
@@ -201,13 +207,13 @@ mitosis.plots = (() => {
     last = key;
     const focus = document.activeElement?.id;
     const names = inputs().filter(Boolean).map((name) => [name, data.label(name)]);
-    place.replaceChildren(h("div", { class: "plot-bar" },
+    mitosis.fill(place, h("details", { class: "plot-options", open: innerWidth >= 720 || place.querySelector("details")?.open === true }, h("summary", {}, "Plot"), h("div", { class: "plot-bar" },
       chooser("plot", "plot", KINDS, state.get("plot") || "auto"),
       s.kind !== "none" && [
         chooser("y", "y", metrics().map((name) => [name, data.label(name)]), s.y),
         s.kind !== "parallel" && s.kind !== "commits" && chooser("x", "x", names, s.x),
         chooser("colour", "color", [["-", "none"], ...names], s.c || "-"),
-        tick("log y", "logy", s.logy), s.kind === "line" && tick("log x", "logx", s.logx)]),
+        tick("log y", "logy", s.logy), s.kind === "line" && tick("log x", "logx", s.logx, "0")])),
     h("div", { class: "plot", "data-kind": s.kind }, s.kind === "none" ? null : draw(rows, s, width)));
     if (focus?.startsWith("plot-")) document.getElementById(focus)?.focus();
   };
