@@ -43,7 +43,7 @@ def write_missing_pages(store: Path, site: Path, rows: Iterable[dict[str, Any]])
     """Write pages for trials that have none of their own: running, lost, made elsewhere."""
     names = set()
     for row in rows:
-        match = _FOLDER.fullmatch(PurePosixPath(row["folder"]).name)
+        match = _FOLDER.fullmatch(row["folder"].rpartition("/")[2])
         if row.pop("page") or match is None:
             row["page"] = f"{row['folder']}/{PAGE}"
             continue

@@ -102,7 +102,7 @@ mitosis.compare = (() => {
 
   const fillEnvironment = async (place, rows, all) => {
     const digests = rows.map((row) => data.get("environment", row));
-    await Promise.all(digests.filter(Boolean).map((digest) => mitosis.load(`_site/environments/${digest}.js`)));
+    await Promise.all(digests.filter((one) => /^[0-9a-f]+$/.test(one || "")).map((digest) => mitosis.load(`_site/environments/${digest}.js`)));
     const records = digests.map((digest) => new Map(data.environments.get(digest) || []));
     const names = [...new Set(records.flatMap((one) => [...one.keys()]))];
     const lines = [...facts(rows, ["host", "user"]), ...names.map((name) => ({ label: name.replace(/^packages\./, ""), differs: !same(records.map((one) => one.get(name))), cells: records.map((one) => one.get(name) ?? "–") }))];

@@ -53,7 +53,7 @@ mitosis.table = (() => {
     hozAlign: isNumber(name) ? "right" : "left", headerHozAlign: isNumber(name) ? "right" : "left",
     // Nothing sorts last in either direction.
     sorter: (a, b, _a, _b, _c, direction) => {
-      const empty = (one) => one === undefined || one === null;
+      const empty = (one) => one === undefined || one === null || one === ""; // Tabulator hands "" over for nothing
       return empty(a) || empty(b) ? (empty(a) - empty(b)) * (direction === "asc" ? 1 : -1) : order(a, b);
     },
     width: name === "id" ? 112 : name === "status" ? 116 : name === "started" ? 150 : undefined,
