@@ -217,7 +217,7 @@ def test_copied_store_shows_its_figures_from_where_it_is(look, fresh, tmp_path):
     m["artifacts"]["figures/a b#1.png"] = {"bytes": 1, "sha256": ""}
     (folder / "trial.json").write_text(json.dumps(m))
     build_site(fresh)
-    other = [f for f in ids_of(fresh) if f != m["id"]][0]
+    other = next(one for one in ids_of(fresh) if one != m["id"])
     moved = tmp_path / "moved away"
     fresh.rename(moved)
     page = look.open(
@@ -231,7 +231,7 @@ def test_copied_store_shows_its_figures_from_where_it_is(look, fresh, tmp_path):
 def test_trials_folder_that_cannot_be_written_fails_no_session(fresh):
     (fresh / "index.html").unlink(missing_ok=True)
     (fresh / "index.html").mkdir()
-    with pytest.raises(OSError, match="index.html"):
+    with pytest.raises(OSError, match=r"index\.html"):
         build_site(fresh)
 
 

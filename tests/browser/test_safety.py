@@ -19,7 +19,12 @@ from pytest_mitosis.store.files import read_json, write_json
 from pytest_mitosis.store.folder import artifacts, read_trial
 
 EVIL = "</script><script>alert(1)</script><img src=x onerror=alert(2)>\u2028'\"`${alert(3)}"
-SVG = '<svg xmlns="http://www.w3.org/2000/svg" width="20" height="20" onload="alert(4)"><script>alert(5)</script><rect width="20" height="20" fill="red"/></svg>'
+SVG = """<svg xmlns="http://www.w3.org/2000/svg" width="20" height="20" onload="alert(4)">
+<script>alert(5)</script><rect width="20" height="20" fill="red"/></svg>"""
+LOADED = """() => [...document.images].every((one) => {
+  one.loading = "eager";
+  return one.complete && one.naturalWidth > 0;
+})"""
 NAMES = (
     "__proto__",
     "constructor",
@@ -56,7 +61,8 @@ def _fill(folder: Path, name: str) -> None:
     (folder / "files").mkdir()
     (folder / "files" / "evil.html").write_text("<script>alert(7)</script>")
     (folder / "log.txt").write_text(f"<script>alert(8)</script>{EVIL}\n")
-    page = f"<html><head>{_POLICY}</head><body onload='parent.alert(9)'><script>parent.alert(10)</script>cells</body></html>"
+    script = "<script>parent.alert(10)</script>"
+    page = f"<html><head>{_POLICY}</head><body onload='parent.alert(9)'>{script}</body></html>"
     (folder / "notebook.html").write_text(page)
     manifest = read_json(folder / "trial.json")
     manifest |= {
@@ -77,13 +83,10 @@ def test_hostile_table_shows_texts_and_runs_nothing(look, hostile):
     page.click("#columns")
     assert page.locator("dialog img").count() == 0
     page.keyboard.press("Escape")
-    for value in page.eval_on_selector_all("#group option", "all => all.map(o => o.value)"):
-        look.settle(
-            lambda value=value: page.evaluate(
-                "(v) => { const s = document.getElementById('group'); s.value = v; s.dispatchEvent(new Event('change')); }",
-                value,
-            )
-        )
+    for value in page.eval_on_selector_all(
+        "#group option:not(:checked)", "all => all.map(o => o.value)"
+    ):
+        look.settle(lambda value=value: page.select_option("#group", value))
     for kind in ("points", "commits", "parallel", "box"):
         look.settle(lambda kind=kind: page.select_option("#plot-plot", kind))
 
@@ -93,9 +96,7 @@ def test_hostile_pages_show_texts_and_run_nothing(look, hostile):
     ids = "&".join(f"sel={m['id']}" for m in data)
     page = look.open(f"{hostile.as_uri()}#compare?{ids}&all=1", "#compare-environment")
     assert page.locator("#compare-figures img").count() == len(NAMES)
-    page.wait_for_function(
-        "() => [...document.images].every(i => i.complete && i.naturalWidth > 0)"
-    )
+    page.wait_for_function(LOADED)
     page.click("#compare-log summary")
     for view in ("experiments", "names", "official"):
         look.open(f"{hostile.as_uri()}#{view}", "h1")
@@ -117,9 +118,7 @@ def test_hostile_trial_page_shows_texts_and_runs_nothing(look, hostile):
         page = look.page
         page.goto(file.as_uri())
         assert "onerror=alert(2)" in page.inner_text("main")
-        page.wait_for_function(
-            "() => [...document.images].every(i => i.complete && i.naturalWidth > 0)"
-        )
+        page.wait_for_function(LOADED)
         assert page.locator("iframe").get_attribute("sandbox") == ""
         links = page.eval_on_selector_all("main a", "all => all.map(a => a.getAttribute('href'))")
         assert all(not link.endswith((".svg", "evil.html")) for link in links), "they would run"
@@ -130,10 +129,8 @@ def test_hostile_trial_page_shows_texts_and_runs_nothing(look, hostile):
 
 def test_policy_stops_scripts_even_if_one_got_in(look, site):
     page = look.open(site)
-    page.evaluate(
-        "() => { const d = document.createElement('div'); document.body.append(d); d.innerHTML = '<img src=data:x onerror=\"window.ran = true\">'; const s = document.createElement('script'); s.textContent = 'window.ran = true'; document.body.append(s); }"
-    )
-    page.wait_for_function("document.querySelector('div > img[src=\"x:\"]').complete")
+    page.evaluate((Path(__file__).parent / "intruder.js").read_text("utf-8"))
+    page.wait_for_function("() => document.querySelector('#intruder img').complete")
     assert page.evaluate("window.ran") is None
     assert any("Content Security Policy" in error for error in look.errors)
     look.errors.clear()
