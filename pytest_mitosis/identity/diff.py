@@ -44,18 +44,24 @@ class Change:
 @dataclass(frozen=True, slots=True)
 class _Place:
     facet: Facet
-    text: str
+    texts: tuple[str, ...]
+    field: str = ""
+
+    @property
+    def text(self) -> str:
+        return "; ".join(self.texts)
 
 
 def compare(old: Description, new: Description) -> list[Change]:
     """Return what changed, errors and notes; no error means: still the same value.
 
-    A ``schema`` leaf that appeared or went is a note: a field with a default came or left. One
-    that stands there with another text is an error: the default itself was changed.
+    A field of ``schema`` leaves that appeared or went is a note: a field with a default came or
+    left. One that stands there with another text, or with fewer parts, is an error: the default
+    itself was changed, or is no longer what the value has.
     """
-    changes = [*_values(old, new), *_codes(old, new)]
-    gone = [change.path for change in changes if change.old and change.new]
-    return [change for change in changes if not _inside(change, gone)]
+    values = list(_values(old, new))
+    gone = [change.path for change in values if change.old and change.new]
+    return [*(change for change in values if not _inside(change, gone)), *_codes(old, new)]
 
 
 def _values(old: Description, new: Description) -> Iterator[Change]:
@@ -63,27 +69,35 @@ def _values(old: Description, new: Description) -> Iterator[Change]:
     notes = (_notes(old.leaves), _notes(new.leaves))
     for path in dict.fromkeys([*before, *after]):
         was, now = before.get(path), after.get(path)
-        if was == now or (was and now and was.text == now.text):
+        # As in the digest, the order of several leaves at one path does not count.
+        if was and now and sorted(was.texts) == sorted(now.texts):
             continue
-        severity: Literal["error", "note"] = "error"
-        if (was is None and now and now.facet == "schema") or (
-            now is None and was and was.facet == "schema"
-        ):
-            severity = "note"
-        facet = (now or was or _Place("value", "")).facet
+        came = (was is None and _is_optional(now, before)) or (
+            now is None and _is_optional(was, after)
+        )
+        severity: Literal["error", "note"] = "note" if came else "error"
+        facet = (now or was or _Place("value", ())).facet
         told = (notes[0].get(path, []), notes[1].get(path, []))
         texts = (was.text if was else None, now.text if now else None)
         yield Change(path, facet, *texts, severity, _detail(*told), _source_diff(*told))
 
 
+def _is_optional(place: _Place | None, other: dict[str, _Place]) -> bool:
+    """Say whether a leaf is part of a field at its default that the other side does not have."""
+    return place is not None and place.facet == "schema" and place.field not in other
+
+
 def _places(leaves: Sequence[Leaf]) -> dict[str, _Place]:
-    """Return the counting text of every path; several leaves at one path are one text."""
+    """Return the counting texts of every path, and of a ``schema`` leaf the path of its field."""
     found: dict[str, _Place] = {}
+    field = ""
     for leaf in leaves:
+        if leaf.facet == "schema" and not (field and _is_below(leaf.path, field)):
+            field = leaf.path  # a field is written before its parts
         if leaf.facet in ("value", "schema"):
             known = found.get(leaf.path)
-            text = f"{known.text}; {leaf.text}" if known else leaf.text
-            found[leaf.path] = _Place(leaf.facet, text)
+            texts = (*known.texts, leaf.text) if known else (leaf.text,)
+            found[leaf.path] = _Place(leaf.facet, texts, field)
     return found
 
 
@@ -144,12 +158,13 @@ def _inside(change: Change, changed: Sequence[str]) -> bool:
     """Say whether a part came or went because what holds it is another thing now."""
     if change.old is not None and change.new is not None:
         return False
-    for path in changed:
-        front = "" if path == "." else path
-        inner = change.path.startswith(front) and change.path != path
-        if inner and change.path[len(front) : len(front) + 1] in (".", "[", "{"):
-            return True
-    return False
+    return any(change.path != path and _is_below(change.path, path) for path in changed)
+
+
+def _is_below(path: str, other: str) -> bool:
+    """Say whether a path is another one or leads into what stands there."""
+    front = "" if other == "." else other
+    return path == other or (path.startswith(front) and path[len(front)] in ".[{")
 
 
 def _detail(old: Sequence[str], new: Sequence[str]) -> str:
