@@ -60,7 +60,7 @@ def read_ndarray(walk: Walk, value: Any, path: str) -> None:
     """Write an array; a subclass is named and keeps its own attributes (router's business)."""
     import numpy as np
 
-    array = value.view(np.ndarray)
+    array = np.ndarray.view(value, np.ndarray)  # a subclass may define another view()
     walk.leaf(path, f"ndarray dtype={dtype_text(array.dtype)} shape={array.shape}")
     write_data(walk, array, path)
 
@@ -240,9 +240,27 @@ def read_masked(walk: Walk, value: Any, path: str) -> None:
 
 
 def read_dtype(walk: Walk, value: Any, path: str) -> None:
-    """Write a dtype given as a value; here byte order and alignment are the content."""
+    """Write a dtype given as a value; here byte order and places are the content."""
     order = {">": " big-endian"}.get(value.byteorder, "")
     walk.leaf(path, f"dtype {dtype_text(value)}{order}")
+    if value.subdtype is not None:
+        read_dtype(walk, value.subdtype[0], attribute(path, "base"))
+    elif value.names is not None:
+        _write_places(walk, value, path)
+
+
+def _write_places(walk: Walk, dtype: Any, path: str) -> None:
+    end = 0
+    for name in dtype.names:
+        kind, offset = dtype.fields[name][:2]
+        place = attribute(path, name)
+        if kind.byteorder == ">" or kind.names is not None or kind.subdtype is not None:
+            read_dtype(walk, kind, place)
+        if offset != end:
+            walk.leaf(place, f"at byte {offset}")
+        end = offset + kind.itemsize
+    if dtype.itemsize != end:
+        walk.leaf(attribute(path, "itemsize"), f"int {dtype.itemsize}")
 
 
 ARRAYS: Final[dict[str, Reader]] = {

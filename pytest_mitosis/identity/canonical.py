@@ -6,7 +6,10 @@ recognised without being imported. Must not know what the readers do.
 
 from __future__ import annotations
 
-import weakref
+import datetime as dt
+import decimal
+import sys
+from fractions import Fraction
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Final
 
@@ -29,14 +32,15 @@ from pytest_mitosis.identity.objects import (
     read_namespace,
     read_plain,
     read_pydantic,
+    without_kept,
     write_fields,
 )
 from pytest_mitosis.identity.refused import REFUSED, refuse_iterator
 from pytest_mitosis.identity.scalars import SCALARS
-from pytest_mitosis.identity.state import has, state_of
+from pytest_mitosis.identity.state import ByType, ancestry, has, state_of
 from pytest_mitosis.identity.stdlib import STDLIB
 from pytest_mitosis.identity.summary import summary_of
-from pytest_mitosis.identity.walk import Hook, Reader, Walk
+from pytest_mitosis.identity.walk import DEPTH_LIMIT, Hook, Reader, Walk
 from pytest_mitosis.model import MitosisError, Undescribable
 
 if TYPE_CHECKING:
@@ -54,13 +58,19 @@ _READERS: Final[dict[str, Reader]] = {
     **FILES,
     **REFUSED,
     "enum:Enum": read_enum,
+    "fractions:Fraction": lambda walk, value, path: walk.leaf(path, SCALARS[Fraction](value)),
     "pydantic:BaseModel": read_pydantic,
     "types:SimpleNamespace": read_namespace,
 }
 # Readers that write the name of a subclass themselves.
 _SELF_NAMED: Final = frozenset({*LIBRARIES, *NEURAL, *REFUSED}) - {"torch:Tensor", "torch:Size"}
 # Attributes that are the content of a base, not additions of a subclass.
-_CONTENT: Final = frozenset({"maps", "_mgr", "_item_cache", "_attrs", "_flags", "_name"})
+_CONTENT: Final[dict[str, frozenset[str]]] = {
+    "collections:ChainMap": frozenset({"maps"}),
+    "pandas:Series": frozenset({"_name"}),
+    "numpy:MaskedArray": frozenset({"_basedict", "_baseclass", "_fill_value", "_hardmask"})
+    | {"_isfield", "_mask", "_optinfo", "_sharedmask"},
+}
 _SCALAR_BASES: Final[dict[type, Any]] = {
     int: int.__int__,
     float: float.__float__,
@@ -68,8 +78,12 @@ _SCALAR_BASES: Final[dict[type, Any]] = {
     str: str.__str__,
     bytes: lambda value: bytes(memoryview(value)),
     bytearray: lambda value: bytearray(memoryview(value)),
+    decimal.Decimal: decimal.Decimal,
+    dt.date: lambda value: dt.date.fromordinal(dt.date.toordinal(value)),
+    dt.timedelta: dt.timedelta.__pos__,
 }
-_routes: weakref.WeakKeyDictionary[type, Reader] = weakref.WeakKeyDictionary()
+_routes: ByType[Reader] = ByType()
+_FRAMES_A_LEVEL: Final = 12
 
 
 def describe(value: object, *, hooks: Iterable[Hook] = ()) -> Description:
@@ -87,13 +101,7 @@ def describe(value: object, *, hooks: Iterable[Hook] = ()) -> Description:
     Undescribable
         With path, reason and remedy, if some part has no identity that can be locked.
     """
-    walk = Walk(SCALARS, route, tuple(hooks))
-    try:
-        walk.visit(value, "")
-    except RecursionError:
-        raise Undescribable(
-            ".", "is nested too deeply to be read", "Flatten it, or lock a file with file(...)."
-        ) from None
+    walk = _walk(value, tuple(hooks))
     for (name, text), path in sorted(walk.codes.items(), key=lambda pair: (pair[1], pair[0])):
         walk.leaf(path, f"{name} {text}", "code")
         write_source(walk, path, walk.nodes[name, text], name)
@@ -102,12 +110,38 @@ def describe(value: object, *, hooks: Iterable[Hook] = ()) -> Description:
     return Description(tuple(walk.leaves), summary_of(walk.leaves))
 
 
+def _walk(value: object, hooks: tuple[Hook, ...]) -> Walk:
+    try:
+        return _attempt(value, hooks)
+    except RecursionError:
+        pass
+    # How deep is too deep must not depend on who asks: the caller may be deep in a stack already.
+    limit = sys.getrecursionlimit()
+    sys.setrecursionlimit(limit + DEPTH_LIMIT * _FRAMES_A_LEVEL)
+    try:
+        return _attempt(value, hooks)
+    except RecursionError:
+        raise Undescribable(
+            ".", "is nested too deeply to be read", "Flatten it, or lock a file with file(...)."
+        ) from None
+    finally:
+        sys.setrecursionlimit(limit)
+
+
+def _attempt(value: object, hooks: tuple[Hook, ...]) -> Walk:
+    walk = Walk(SCALARS, route, hooks)
+    try:
+        walk.visit(value, "")
+    except MemoryError:
+        raise Undescribable(
+            ".", "does not fit into memory to be read", "Lock a file with file(...)."
+        ) from None
+    return walk
+
+
 def route(kind: type) -> Reader:
     """Return the reader of a type, found once per type."""
-    reader = _routes.get(kind)
-    if reader is None:
-        reader = _routes[kind] = _with_hooks(_find(kind))
-    return reader
+    return _routes.get(kind) or _routes.keep(kind, _with_hooks(_find(kind)))
 
 
 def _key(kind: type) -> str:
@@ -120,7 +154,7 @@ def _find(kind: type) -> Reader:
         return exact
     if has(kind, "__describe__"):
         return _read_own
-    for base in kind.__mro__:
+    for base in ancestry(kind):
         if (found := REFUSED.get(_key(base))) is not None:
             return found
     if issubclass(kind, type):
@@ -129,10 +163,10 @@ def _find(kind: type) -> Reader:
 
 
 def _protocol(kind: type) -> Reader | None:
-    ancestry = {_key(base) for base in kind.__mro__}
-    if "enum:Enum" in ancestry:
+    bases = {_key(base) for base in ancestry(kind)}
+    if "enum:Enum" in bases:
         return read_enum
-    if "pydantic:BaseModel" in ancestry:
+    if "pydantic:BaseModel" in bases:
         return read_pydantic
     if has(kind, "__dataclass_fields__"):
         return read_dataclass
@@ -144,8 +178,8 @@ def _protocol(kind: type) -> Reader | None:
 
 
 def _ancestor(kind: type) -> Reader:
-    for base in kind.__mro__:
-        if base in _SCALAR_BASES:
+    for base in ancestry(kind):
+        if type(base) is type and base in _SCALAR_BASES:
             return _scalar_subclass(base)
         found = _READERS.get(_key(base))
         if found is not None:
@@ -157,7 +191,8 @@ def _ancestor(kind: type) -> Reader:
 def _is_foreign(kind: type, base: type) -> bool:
     """Say whether a subclass comes from elsewhere, so that its name is news."""
     tops = {names.module_of(part).partition(".")[0] for part in (kind, base)}
-    if _key(base) in CONTAINERS:
+    # A matrix of numpy multiplies otherwise than an array, a recarray has other attributes.
+    if _key(base) in CONTAINERS or _key(base) == "numpy:ndarray":
         return kind is not base
     return len(tops) > 1 and not all(names.is_stdlib(top) for top in tops)
 
@@ -175,9 +210,11 @@ def _subclass(reader: Reader, base: type) -> Reader:
     def read(walk: Walk, value: Any, path: str) -> None:
         _write_subclass(walk, value, path)
         reader(walk, value, path)
-        if isinstance(value, SimpleNamespace):
-            return
-        state = {n: part for n, part in state_of(value, base).items() if n not in _CONTENT}
+        if issubclass(type(value), SimpleNamespace) or _key(type(value)) == "numpy:matrix":
+            return  # all content is written; a matrix keeps how it is being looked at
+        content = _CONTENT.get(_key(base), frozenset())
+        held = without_kept(type(value), state_of(value, base))
+        state = {n: part for n, part in held.items() if n not in content}
         if names.module_of(base).startswith("pandas"):
             state = {n: part for n, part in state.items() if n in getattr(value, "_metadata", ())}
         write_fields(walk, state, {}, path)
@@ -240,6 +277,7 @@ def _ask(hook: Hook, value: object, path: str) -> object:
 
 def _write_instead(walk: Walk, value: object, other: object, path: str) -> None:
     kind = type(value)
+    check_home(walk, names.module_of(kind), f"of the class {names.qualname_of(kind)}", path)
     walk.leaf(path, f"described {names.name_of(kind)}")
     if type(other) is kind:
         # The same type again would ask the same question again.

@@ -9,7 +9,7 @@ from __future__ import annotations
 import collections
 from typing import TYPE_CHECKING, Any, Final
 
-from pytest_mitosis.identity.description import Leaf
+from pytest_mitosis.identity.description import Leaf, digest_of
 from pytest_mitosis.identity.scalars import bytes_text, sha256
 from pytest_mitosis.identity.walk import Walk, attribute, item, label
 
@@ -39,7 +39,8 @@ def elements(walk: Walk, values: Iterable[object], path: str) -> None:
     """Write elements by position; the loop every long list goes through."""
     scalars, leaves = walk.scalars, walk.leaves
     for index, part in enumerate(values):
-        text = scalars.get(type(part))
+        kind = type(part)
+        text = scalars.get(kind) if type(kind) is type else None
         if text is not None and len(leaves) < 100_000:
             leaves.append(Leaf(f"{path}[{index}]", "value", text(part)))
         else:
@@ -55,9 +56,29 @@ def read_dict(walk: Walk, value: dict[object, object], path: str) -> None:
 def entries(walk: Walk, pairs: Iterable[tuple[object, object]], path: str) -> list[str]:
     """Write the items of a mapping, sorted by the text of the key; return the texts as met."""
     texts = [(key_text(walk, key, path), part) for key, part in pairs]
+    if len({text for text, _ in texts}) < len(texts):
+        texts = _told_apart(walk, texts, path)
     for text, part in sorted(texts, key=lambda pair: _natural(pair[0])):
         walk.visit(part, item(path, text))
     return [text for text, _ in texts]
+
+
+def _told_apart(walk: Walk, pairs: list[tuple[str, object]], path: str) -> list[tuple[str, object]]:
+    """Number keys that read the same, such as two NaN, in the order of what they lead to."""
+    groups: dict[str, list[object]] = {}
+    for text, part in pairs:
+        groups.setdefault(text, []).append(part)
+    found: list[tuple[str, object]] = []
+    for text, parts in groups.items():
+        if len(parts) > 1:
+            parts.sort(key=lambda part: _whole(walk.aside(part, item(path, text))))
+        found += [(f"{text}#{n}" if n else text, part) for n, part in enumerate(parts)]
+    return found
+
+
+def _whole(side: Walk) -> str:
+    leaves = [leaf for leaf in side.leaves if leaf.facet in ("value", "schema")]
+    return digest_of(Leaf(leaf.path, "value", leaf.text) for leaf in leaves)
 
 
 def _natural(text: str) -> tuple[int, int, str]:
@@ -72,7 +93,7 @@ def key_text(walk: Walk, key: object, path: str) -> str:
     kind = type(key)
     if kind is str and len(key) <= _KEY_LIMIT:  # type: ignore[arg-type]
         return ascii(key)
-    if kind in (int, bool, float, type(None)):
+    if type(kind) is type and kind in (int, bool, float, type(None)):
         text = walk.scalars[kind](key)
         return text.partition(" ")[2] or text
     if kind is tuple:
@@ -102,7 +123,8 @@ def members(walk: Walk, values: Iterable[object], path: str) -> None:
     """Write unordered elements; an element's place is its text."""
     rows: list[tuple[str, Walk | None]] = []
     for part in values:
-        scalar = walk.scalars.get(type(part))
+        kind = type(part)
+        scalar = walk.scalars.get(kind) if type(kind) is type else None
         if scalar is not None:
             rows.append((scalar(part), None))
             continue

@@ -122,6 +122,9 @@ def write_column(walk: Walk, column: Any, path: str) -> None:
                 return
         walk.leaf(path, f"dtype {str(dtype)!a}")
         _write_elements(walk, column, path)
+        crs = getattr(getattr(column, "array", column), "crs", None)
+        if crs is not None:  # where the geometries of geopandas are
+            walk.leaf(attribute(path, "crs"), f"crs {str(crs)!a}")
 
 
 def _is_nan(value: Any) -> bool:
@@ -262,7 +265,8 @@ def _write_arrow(walk: Walk, column: Any, path: str) -> None:
     walk.leaf(path, f"dtype {str(column.dtype)!a}")
     missing = array.isna()
     if column.dtype.kind in "biuf":
-        numbers = array.to_numpy(dtype=column.dtype.numpy_dtype, na_value=0)
+        kind = column.dtype.numpy_dtype
+        numbers = array.to_numpy(dtype=kind, na_value=kind.type(0))
         write_data(walk, numbers, path)
         if missing.any():
             write_data(walk, missing, f"{path}[missing]")
@@ -285,8 +289,20 @@ _WRITERS: Final = (
 
 def read_extension(walk: Walk, value: Any, path: str) -> None:
     """Write an array of pandas given as a value: categorical, nullable, interval..."""
-    walk.leaf(path, f"{type(value).__name__} of {len(value)}")
-    write_column(walk, value, path)
+    import numpy as np
+    import pandas as pd
+
+    name, column = type(value).__name__, value
+    if isinstance(getattr(value.dtype, "numpy_dtype", None), np.dtype) and hasattr(
+        value, "_ndarray"
+    ):
+        column = pd.Series(value.to_numpy())  # an array of numpy in the clothes of pandas
+    # Which class holds texts, and how, changes with releases and with pyarrow being there.
+    is_text = isinstance(value.dtype, pd.StringDtype) or (
+        column is not value and pd.api.types.infer_dtype(column, skipna=True) == "string"
+    )
+    walk.leaf(path, f"{'StringArray' if is_text else name} of {len(value)}")
+    write_column(walk, column, path)
 
 
 def read_timestamp(walk: Walk, value: Any, path: str) -> None:

@@ -14,7 +14,7 @@ from types import CodeType, FunctionType, ModuleType
 from typing import TYPE_CHECKING, Any, Final
 
 from pytest_mitosis.identity import names, source
-from pytest_mitosis.identity.state import is_python, state_of
+from pytest_mitosis.identity.state import ancestry, is_python, state_of
 from pytest_mitosis.identity.walk import Walk, attribute
 from pytest_mitosis.model import Undescribable
 
@@ -42,6 +42,9 @@ def read_function(walk: Walk, value: FunctionType, path: str) -> None:
         if names.is_project(module):
             _write_code(walk, value, name, path)
         return
+    if _is_borrowed(value):
+        _write_borrowed(walk, value, path)
+        return
     node = source.function_node(value)
     if node is None:
         walk.refuse(
@@ -56,6 +59,20 @@ def read_function(walk: Walk, value: FunctionType, path: str) -> None:
     _write_surroundings(walk, value, path)
 
 
+def _is_borrowed(value: FunctionType) -> bool:
+    """Say whether the code of a function is not the project's: a wrapper of some decorator."""
+    module = value.__globals__.get("__name__")
+    known = isinstance(module, str) and module not in ("", "__main__", "__mp_main__")
+    return known and not names.is_project(str(module)) and value.__code__.co_name != "<lambda>"
+
+
+def _write_borrowed(walk: Walk, value: FunctionType, path: str) -> None:
+    """Write a library's local function by where it is made: releases mend its source."""
+    module, inner = str(value.__globals__["__name__"]), value.__code__.co_qualname
+    walk.leaf(path, f"local function {names.name_of(value, module, inner)}")
+    _write_captured(walk, value, path)
+
+
 def write_source(walk: Walk, path: str, node: ast.AST, name: str = "") -> None:
     """Write the text of a source as a note, so that a later change of it can be shown."""
     text = source.text_of(node)
@@ -64,7 +81,7 @@ def write_source(walk: Walk, path: str, node: ast.AST, name: str = "") -> None:
 
 
 def _write_code(walk: Walk, value: FunctionType, name: str, path: str) -> None:
-    node = source.function_node(value)
+    node = None if _is_borrowed(value) else source.function_node(value)
     if node is not None:
         walk.code(path, name, source.digest(node), node)
     inner = value.__dict__.get("__wrapped__")
@@ -73,6 +90,13 @@ def _write_code(walk: Walk, value: FunctionType, name: str, path: str) -> None:
 
 
 def _write_surroundings(walk: Walk, value: FunctionType, path: str) -> None:
+    _write_captured(walk, value, path)
+    for name in sorted(globals_of(value.__code__)):
+        _write_global(walk, value, name, attribute(attribute(path, "globals"), name))
+
+
+def _write_captured(walk: Walk, value: FunctionType, path: str) -> None:
+    """Write defaults, closure and attributes of a function."""
     code = value.__code__
     names_ = code.co_varnames[: code.co_argcount]
     defaults = value.__defaults__ or ()
@@ -88,8 +112,6 @@ def _write_surroundings(walk: Walk, value: FunctionType, path: str) -> None:
             walk.leaf(place, "empty cell")
             continue
         walk.visit(content, place)
-    for name in sorted(globals_of(code)):
-        _write_global(walk, value, name, attribute(attribute(path, "globals"), name))
     for name, part in sorted(value.__dict__.items()):
         if name != "__wrapped__":
             walk.visit(part, attribute(path, name))
@@ -129,13 +151,18 @@ def read_builtin(walk: Walk, value: Any, path: str) -> None:
         if isinstance(owner, type):
             module = names.module_of(owner)
         name = names.name_of(value, module or "builtins", value.__qualname__)
-        walk.leaf(path, f"builtin function {name}")
+        # Whether a function is compiled, and by what, is the business of a package's release.
+        walk.leaf(path, f"{'' if names.is_installed(module) else 'builtin '}function {name}")
         return
     module = _home_of_bound(value)
     if module:
-        walk.leaf(path, f"builtin function {module}:{value.__name__}")
+        walk.leaf(
+            path,
+            f"{'' if module == 'numpy.random' else 'builtin '}function {module}:{value.__name__}",
+        )
         return
-    walk.leaf(path, f"builtin method {value.__name__}")
+    word = "method" if names.is_installed(names.module_of(type(owner))) else "builtin method"
+    walk.leaf(path, f"{word} {value.__name__}")
     walk.visit(owner, attribute(path, "self"))
 
 
@@ -193,7 +220,7 @@ def _class_node(value: type) -> Any:
 
 def write_class_code(walk: Walk, kind: type, path: str) -> None:
     """Remember the source of the project's own classes in a type's ancestry."""
-    for base in kind.__mro__:
+    for base in ancestry(kind):
         if names.is_project(names.module_of(base)):
             node = _class_node(base)
             if node is not None:
@@ -243,10 +270,13 @@ def read_cached(walk: Walk, value: Any, path: str) -> None:
 
 def read_named(walk: Walk, value: Any, path: str) -> bool:
     """Write an object that a module offers under its own name, such as ``np.sin``; say if so."""
-    kind = type(value)
-    if is_python(kind):  # type: ignore[arg-type]
+    kind, space = type(value), dict[str, object]()
+    # Looking for attributes would run __getattr__ of the project's own classes.
+    if is_python(kind) or names.is_project(names.module_of(kind)):
         space = state_of(value)
         module, qualname = space.get("__module__"), space.get("__qualname__")
+        if names.module_of(kind) == "numpy.ma.core" or names.module_of(kind) == "numpy.ma.extras":
+            module, qualname = "numpy.ma", space.get("__name__")  # objects up to numpy 1
     else:
         module = getattr(value, "__module__", None)
         qualname = getattr(value, "__qualname__", None) or getattr(value, "__name__", None)
@@ -256,7 +286,11 @@ def read_named(walk: Walk, value: Any, path: str) -> bool:
     for home in homes:
         if home and names.is_importable(value, home, qualname):
             check_home(walk, home, f"the function {qualname}", path)
-            walk.leaf(path, f"function {names.name_of(value, home, qualname)}")
+            name = names.name_of(value, home, qualname)
+            walk.leaf(path, f"function {name}")
+            inner = space.get("__wrapped__")
+            if isinstance(inner, FunctionType):
+                _write_code(walk, inner, name, path)
             return True
     return False
 

@@ -29,7 +29,15 @@ def read_estimator(walk: Walk, value: Any, path: str) -> None:
     """Write a scikit-learn estimator by its parameters; a fitted one is a result, not a recipe."""
     kind = type(value)
     state = state_of(value)
-    fitted = [name for name in state if name.endswith("_") and not name.startswith("__")]
+    fitted = [
+        name
+        for name, part in state.items()
+        # Some packages have a `fitted_` from the beginning.
+        if name.endswith("_")
+        and not name.startswith("__")
+        and part is not None
+        and part is not False
+    ]
     if fitted:
         walk.refuse(
             path,
@@ -108,6 +116,8 @@ def read_vectorize(walk: Walk, value: Any, path: str) -> None:
         walk.visit(getattr(value, name, None), attribute(path, name))
     types = ",".join(dtype_text(np.dtype(part)) for part in value.otypes or ())
     walk.leaf(attribute(path, "otypes"), types or "None")
+    if value.cache:
+        walk.leaf(attribute(path, "cache"), "bool True")
 
 
 def read_piecewise(walk: Walk, value: Any, path: str) -> None:

@@ -9,14 +9,30 @@ Must not know how values are described.
 from __future__ import annotations
 
 import inspect
+import os
 import re
 import sys
 import warnings
 from functools import lru_cache
 from pathlib import Path
 from types import ModuleType
+from typing import Final
 
 _MISSING = object()
+# Where releases have moved the home of public things, but not the place they are offered at.
+_SHOP_WINDOWS: Final[dict[str, tuple[str, ...]]] = {
+    "pandas": (
+        "pandas",
+        *(f"pandas.{part}" for part in ("arrays", "errors", "tseries.offsets")),
+        *(f"pandas.api.{part}" for part in ("extensions", "types", "typing")),
+    ),
+    "genericpath": ("posixpath",),
+}
+_RENAMED: Final = {
+    "numpy:bool_": "numpy:bool",
+    "numpy:char.chararray": "numpy:chararray",
+    "re:error": "re:PatternError",
+}
 
 
 def module_of(thing: object) -> str:
@@ -45,7 +61,12 @@ def qualname_of(thing: object) -> str:
 
 def is_importable(thing: object, module: str, qualname: str) -> bool:
     """Say whether ``module.qualname`` leads to exactly this object."""
-    return bool(qualname) and _reach(sys.modules.get(module), qualname) is thing
+    if not qualname:
+        return False
+    if module not in sys.modules:  # numpy.rec is an attribute of numpy before it is imported
+        module, _, last = module.rpartition(".")
+        qualname = f"{last}.{qualname}"
+    return _reach(sys.modules.get(module), qualname) is thing
 
 
 def _reach(module: ModuleType | None, qualname: str) -> object:
@@ -62,10 +83,14 @@ def _static(owner: object, name: str) -> object:
         space = vars(owner)
         # Lazily loading packages (PEP 562) list their names; asking makes the answer independent
         # of what was used before.
-        if name not in space and "__getattr__" in space and name in space.get("__all__", ()):
+        lazy = "__getattr__" in space or type(owner) is not ModuleType
+        if name not in space and lazy and name in space.get("__all__", ()):
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
-                return getattr(owner, name, _MISSING)
+                try:
+                    return getattr(owner, name)
+                except Exception:  # what it wants to load may not be installed
+                    return _MISSING
         return space.get(name, _MISSING)
     if isinstance(owner, type):
         found = inspect.getattr_static(owner, name, _MISSING)
@@ -74,8 +99,20 @@ def _static(owner: object, name: str) -> object:
 
 
 def is_stdlib(module: str) -> bool:
-    """Say whether a module belongs to Python itself."""
-    return module.partition(".")[0] in sys.stdlib_module_names
+    """Say whether a module belongs to Python itself; a project may have its own ``code``."""
+    top = module.partition(".")[0]
+    return top in sys.stdlib_module_names and not (top in sys.modules and _shadows(top))
+
+
+@lru_cache(maxsize=512)
+def _shadows(top: str) -> bool:
+    space = vars(sys.modules[top])
+    places = [space.get("__file__"), *(space.get("__path__") or ())]
+    place = next((Path(part) for part in places if isinstance(part, str)), None)
+    if place is None:
+        return False
+    stdlib = Path(os.__file__).parent
+    return stdlib not in place.parents or "site-packages" in place.parts
 
 
 def is_installed(module: str) -> bool:
@@ -85,7 +122,10 @@ def is_installed(module: str) -> bool:
 
 def is_project(module: str) -> bool:
     """Say whether a module is the project's own."""
-    return bool(module) and not is_stdlib(module) and not is_installed(module)
+    # The types of Cython's functions live in a module that no file has.
+    if not module or module.startswith("_cython_"):
+        return False
+    return not is_stdlib(module) and not is_installed(module)
 
 
 @lru_cache(maxsize=512)
@@ -158,12 +198,16 @@ def name_of(thing: object, module: str | None = None, qualname: str | None = Non
     qualname = qualname_of(thing) if qualname is None else qualname
     if is_project(module):
         return f"{module}:{qualname}"
-    return _stable(module, qualname, _public_place(thing, module, qualname))
+    name = _stable(module, qualname, _public_place(thing, module, qualname))
+    return _RENAMED.get(name, name)
 
 
 def _public_place(thing: object, module: str, qualname: str) -> str:
     """Return the shortest public module that offers the thing, else the public front of its own."""
     parts = module.split(".")
+    for place in _SHOP_WINDOWS.get(parts[0], ()):
+        if is_importable(thing, place, qualname):
+            return place
     public = [parts[0]]
     for part in parts[1:]:
         if part.startswith("_"):

@@ -13,7 +13,7 @@ from pytest_mitosis.identity import names
 from pytest_mitosis.identity.containers import elements, entries
 from pytest_mitosis.identity.description import Leaf
 from pytest_mitosis.identity.functions import check_home, read_named, write_class_code
-from pytest_mitosis.identity.state import has, is_python, read, state_of
+from pytest_mitosis.identity.state import has, is_python, own, read, state_of
 from pytest_mitosis.identity.walk import Walk, attribute
 
 if TYPE_CHECKING:
@@ -21,9 +21,14 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
-_KEPT: Final = frozenset(
-    {"_hash", "_mhash", "_hash_value", "_cached_hash", "_hashcode", "__networkx_cache__"}
-)
+_KEPT: Final[dict[str, frozenset[str]]] = {
+    "": frozenset({"_hash", "_mhash", "_hash_value", "_cached_hash", "_hashcode"}),
+    "astropy": frozenset({"cache", "_parent_ref", "_parent_table"}),
+    "networkx": frozenset({"__networkx_cache__"}),
+    "omegaconf": frozenset({"_flags_cache"}),
+    "pint": frozenset({"_dimensionality", "_dimensionality_units"}),
+    "scipy": frozenset({"_xp"}),
+}
 NO_DEFAULT: Final = object()
 _EMPTY: Final = (list, dict, set, tuple, frozenset, str, bytes, int, float, bool)
 
@@ -52,8 +57,8 @@ def write_fields(
 
 
 def _stands_at(walk: Walk, mark: int, default: object, place: str) -> bool:
-    written = walk.leaves[mark:]
-    text = walk.scalars.get(type(default))
+    written, kind = walk.leaves[mark:], type(default)
+    text = walk.scalars.get(kind) if type(kind) is type else None
     if text is not None:
         return len(written) == 1 and written[0].text == text(default)
     side = walk.fork()
@@ -85,6 +90,9 @@ def read_dataclass(walk: Walk, value: Any, path: str) -> None:
                 fields[field.name] = read(value, field.name)
         except AttributeError:
             del fields[field.name]  # init=False and never set
+            continue
+        if isinstance(own(kind).get(field.name), property):
+            del fields[field.name]  # computed from what the instance holds under another name
             continue
         if field.default is not dataclasses.MISSING:
             defaults[field.name] = field.default
@@ -182,12 +190,13 @@ _BASES: Final[tuple[tuple[type, Any], ...]] = (
 
 def write_base(walk: Walk, value: object, path: str) -> None:
     """Write the content of a dataclass or the like that is a list or dict as well."""
-    if isinstance(value, dict):
-        entries(walk, dict.items(value), path)
-    elif isinstance(value, list):
-        elements(walk, list.__iter__(value), path)
-    elif isinstance(value, tuple):
-        elements(walk, tuple.__iter__(value), path)
+    kind = type(value)  # isinstance() would ask the value for its __class__
+    if issubclass(kind, dict):
+        entries(walk, dict.items(value), path)  # type: ignore[arg-type]
+    elif issubclass(kind, list):
+        elements(walk, list.__iter__(value), path)  # type: ignore[arg-type]
+    elif issubclass(kind, tuple):
+        elements(walk, tuple.__iter__(value), path)  # type: ignore[arg-type]
 
 
 def read_plain(walk: Walk, value: object, path: str) -> None:
@@ -201,18 +210,26 @@ def read_plain(walk: Walk, value: object, path: str) -> None:
         )
     if read_named(walk, value, path):
         return
-    if not is_python(kind):  # type: ignore[arg-type]
+    if not is_python(kind):
         read_reduced(walk, value, path)
         return
     write_type(walk, kind, path)
     flag_internal(walk, kind, path)
-    state = state_of(value)
+    state = without_kept(kind, state_of(value))
     state.pop("__doc__", None)
-    if names.is_installed(names.module_of(kind)):
-        # What is kept for speed comes with use, or depends on the process's hash seed.
-        for name in _KEPT & state.keys():
-            del state[name]
     write_fields(walk, state, {}, path)
+
+
+def without_kept(kind: type, state: dict[str, object]) -> dict[str, object]:
+    """Leave out what installed classes keep for speed, or about where an object is kept.
+
+    It comes with use, or depends on the process's hash seed.
+    """
+    module = names.module_of(kind)
+    if not names.is_installed(module):
+        return state
+    kept = _KEPT[""] | _KEPT.get(module.partition(".")[0], frozenset())
+    return {name: part for name, part in state.items() if name not in kept}
 
 
 def flag_internal(walk: Walk, kind: type, path: str) -> None:
@@ -227,7 +244,7 @@ def _reduced(walk: Walk, value: Any, path: str) -> Any:
     """Return what an object pickles as; what has no such form keeps its content to itself."""
     kind = type(value)
     try:
-        if kind in copyreg.dispatch_table:
+        if type(kind) is type and kind in copyreg.dispatch_table:
             return copyreg.dispatch_table[kind](value)
         return value.__reduce_ex__(4)
     except Exception as error:
@@ -262,6 +279,9 @@ def read_reduced(walk: Walk, value: Any, path: str) -> None:
     walk.visit(args, attribute(path, "args"))
     if state is not None:
         walk.visit(state, attribute(path, "state"))
+    elif names.is_project(names.module_of(kind)):
+        # What a subclass adds is lost in pickling some builtin types.
+        write_fields(walk, state_of(value), {}, path)
     if items is not None:
         elements(walk, items, path)
     if pairs is not None:

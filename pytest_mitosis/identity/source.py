@@ -14,6 +14,8 @@ from functools import lru_cache
 from types import CodeType
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from pytest_mitosis.identity.state import own
+
 if TYPE_CHECKING:
     from types import FunctionType
 
@@ -209,6 +211,7 @@ def class_node(kind: type, filename: str, space: dict[str, object] | None) -> as
     index = _index_of(filename, space)
     if index is None:
         return None
-    line = vars(kind).get("__firstlineno__")  # Python 3.13 on
-    found = index.defs.get((line, kind.__name__)) if isinstance(line, int) else None
-    return found or index.classes.get(kind.__qualname__)
+    name, qualname = (type.__getattribute__(kind, n) for n in ("__name__", "__qualname__"))
+    line = own(kind).get("__firstlineno__")  # Python 3.13 on
+    found = index.defs.get((line, name)) if isinstance(line, int) else None
+    return found or index.classes.get(qualname)

@@ -6,6 +6,7 @@ Must not know third-party packages.
 from __future__ import annotations
 
 import datetime as dt
+import os
 import pathlib
 import random
 import types
@@ -21,19 +22,28 @@ if TYPE_CHECKING:
     from pytest_mitosis.identity.walk import Reader
 
 
+_DAY: Final = ("year", "month", "day")
+_CLOCK: Final = ("hour", "minute", "second", "microsecond")
+
+
 def read_path(walk: Walk, value: pathlib.PurePath, path: str) -> None:
     """Write a path as posix text: the same on every system."""
     word = "Path" if isinstance(value, pathlib.Path) else "PurePath"
+    if isinstance(value, pathlib.PureWindowsPath) and os.name != "nt":
+        word = "PureWindowsPath"
     walk.leaf(path, f"{word} {pathlib.PurePath.as_posix(value)!a}")
 
 
 def read_datetime(walk: Walk, value: dt.datetime | dt.time, path: str) -> None:
     """Write a date and time as it shows, then its zone."""
-    word = "datetime" if isinstance(value, dt.datetime) else "time"
-    fold = " fold" if value.fold else ""
-    walk.leaf(path, f"{word} {value.replace(tzinfo=None).isoformat()}{fold}")
-    if value.tzinfo is not None:
-        walk.visit(value.tzinfo, attribute(path, "tzinfo"))
+    kind: Any = dt.datetime if issubclass(type(value), dt.datetime) else dt.time
+    # A subclass may give other methods those names.
+    part = {name: getattr(kind, name).__get__(value) for name in (*_CLOCK, "fold", "tzinfo")}
+    day = [getattr(kind, name).__get__(value) for name in _DAY] if kind is dt.datetime else []
+    bare = kind(*day, *(part[name] for name in _CLOCK)).isoformat()
+    walk.leaf(path, f"{kind.__name__} {bare}{' fold' if part['fold'] else ''}")
+    if part["tzinfo"] is not None:
+        walk.visit(part["tzinfo"], attribute(path, "tzinfo"))
 
 
 def read_timezone(walk: Walk, value: dt.timezone, path: str) -> None:
@@ -67,7 +77,10 @@ def read_alias(walk: Walk, value: Any, path: str) -> None:
         walk.leaf(path, f"type {' | '.join(parts)}")
     else:
         walk.leaf(path, "type alias")
-        walk.visit(origin, attribute(path, "origin"))
+        if origin is typing.Annotated:  # a class up to Python 3.12
+            walk.leaf(attribute(path, "origin"), "type 'typing.Annotated'")
+        else:
+            walk.visit(origin, attribute(path, "origin"))
         for index, part in enumerate(args):
             walk.visit(part, f"{path}[{index}]")
 

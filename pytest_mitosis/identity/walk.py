@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import ast
 
 LEAF_LIMIT: Final = 200_000
+DEPTH_LIMIT: Final = 1_000
 
 # Any: a table keyed by type hands each reader exactly the type it was registered for.
 Reader = Callable[["Walk", Any, str], None]
@@ -38,13 +39,20 @@ class Walk:
     def visit(self, value: object, path: str) -> None:
         """Write the leaves of a value that stands at a path; the empty path is the value itself."""
         kind = type(value)
-        text = self.scalars.get(kind)
+        # Hardly a plain type has a metaclass, whose hash may be the user's code.
+        text = self.scalars.get(kind) if type(kind) is type else None
         if text is not None:
             self.leaf(path, text(value))
             return
         if id(value) in self.open:
             self.leaf(path, f"back reference to {self.open[id(value)] or '.'}")
             return
+        if len(self.open) >= DEPTH_LIMIT:
+            self.refuse(
+                "",
+                f"is nested more than {DEPTH_LIMIT:,} levels deep",
+                "Flatten it, or lock the file it comes from with file(...).",
+            )
         self.open[id(value)] = path
         try:
             self.route(kind)(self, value, path)

@@ -11,7 +11,7 @@ import pathlib
 import sys
 import warnings
 
-FAMILIES = ("plain", "classes", "arrays", "frames", "libraries", "optional")
+FAMILIES = ("plain", "classes", "arrays", "frames", "libraries", "odd", "optional")
 
 
 def families():
