@@ -28,6 +28,23 @@ def pytest_mitosis_provenance(config: pytest.Config, record: dict[str, Any]) -> 
     """
 
 
+@pytest.hookspec(firstresult=True)
+def pytest_mitosis_describe(value: object) -> object:
+    """Called for objects in the values of variants: return what to lock instead, or None.
+
+    Runs in the pytest process and again in each trial's own process, which loads the module or
+    ``conftest.py`` it is in, without pytest. So it has to be a function of a module, and its answer
+    one of the value alone. The first answer that is not None is described in place of the object.
+    Plain numbers and texts are not asked about.
+
+    ::
+
+        def pytest_mitosis_describe(value):
+            if isinstance(value, Camera):
+                return {"model": value.model, "gain": value.gain}  # not its open connection
+    """
+
+
 @pytest.hookspec
 def pytest_mitosis_trial_finished(
     config: pytest.Config, folder: Path, manifest: dict[str, Any]

@@ -174,6 +174,7 @@ class Job:
     steps: tuple[JobStep, ...]
     share_steps: bool = False
     environment: dict[str, str] = field(default_factory=dict)
+    describe: tuple[str, ...] = ()
     schema: int = SCHEMA
 
     def to_json(self) -> dict[str, Any]:
@@ -198,6 +199,7 @@ class Job:
                 "steps": steps,
                 "sys_path": tuple(data["sys_path"]),
                 "globals": tuple(data["globals"]),
+                "describe": tuple(data.get("describe", ())),
             }
         )
 

@@ -6,15 +6,18 @@ in another process; here it is prepared, waited for, recorded and judged.
 
 from __future__ import annotations
 
+import sys
 import time
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 import pytest
 
 from pytest_mitosis.conductor import Conductor
 from pytest_mitosis.identity import Description, compare, render_changes
+from pytest_mitosis.identity.hooks import HOOK
 from pytest_mitosis.identity.repository import require_clean
 from pytest_mitosis.model import (
     NOT_REPRODUCIBLE,
@@ -41,6 +44,8 @@ from pytest_mitosis.store.rows import against_last
 from pytest_mitosis.table import Refusal, Row, reused_row, row_of
 
 if TYPE_CHECKING:
+    import pluggy
+
     from pytest_mitosis.session import ExperimentSession, Planned
 
 ROW = pytest.StashKey[Row]()
@@ -77,7 +82,6 @@ class Runner:
     """Guards, runs and records the trials of one session."""
 
     session: ExperimentSession
-    describer: Describer = field(default_factory=Describer)
     refusal: Refusal | None = None
     started: float = field(default_factory=time.time)
 
@@ -90,6 +94,17 @@ class Runner:
     def orders(self) -> Orders:
         """Begins trials."""
         return Orders(self.session, self.describer, self.precedents, self.conductor, self.started)
+
+    @cached_property
+    def describer(self) -> Describer:
+        """Describes values, asking the hooks ``pytest_mitosis_describe`` of this session first."""
+        found = self.session.config.hook.pytest_mitosis_describe.get_hookimpls()
+        # pluggy calls the one registered last first, and passes the arguments a hook names.
+        asked = [(_reference(one), one.function) for one in reversed(found)]
+        return Describer(
+            hooks=tuple(function for _, function in asked),
+            references=tuple(reference for reference, _ in asked),
+        )
 
     @cached_property
     def precedents(self) -> Precedents:
@@ -268,6 +283,18 @@ class Runner:
             item.stash[REFUSAL] = self.refusal = Refusal.STORE
             item.session.shouldstop = "the trials folder cannot be written"
         fail(str(error))
+
+
+def _reference(hook: pluggy.HookImpl) -> str:
+    """Where the trial's process finds a hook: a function of a module or of a ``conftest.py``."""
+    module, name = sys.modules.get(hook.function.__module__), hook.function.__name__
+    if getattr(module, name, None) is not hook.function or list(hook.argnames) != ["value"]:
+        raise pytest.UsageError(
+            f"{hook.plugin_name}: {HOOK} has to be a function of a module, with the argument "
+            "value: trials ask it in a process of their own"
+        )
+    file = getattr(module, "__file__", None) or ""
+    return f"{file if Path(file).name == 'conftest.py' else hook.function.__module__}:{name}"
 
 
 def _tracked_variants(item: pytest.Function) -> list[Binding]:

@@ -16,6 +16,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from pytest_mitosis.identity import Description, compare, render_changes
+from pytest_mitosis.identity.hooks import hooks_on_the_way, load_hooks
 from pytest_mitosis.model import Binding, Kind, LockError, MitosisError, PlanError
 from pytest_mitosis.plan.config import read_project
 from pytest_mitosis.plan.index import Index
@@ -81,7 +82,10 @@ def look_up(address: Address) -> Found:
         exists = say_what_exists(variant, [str(name) for name in variants])
         raise PlanError(f"{step.name}.{one.parameter} has no variant {variant!r}; {exists}")
     binding = Binding(step.name, one.parameter, Kind.VARIANT, variant, value=variants[variant])
-    return Found(step.name, one.parameter, variant, Describer().describe(binding))
+    # As pytest does; the hooks of other plugins are not known here.
+    hooks = load_hooks(hooks_on_the_way(project.root, loaded.experiment.file.parent))
+    description = Describer(hooks).describe(binding)
+    return Found(step.name, one.parameter, variant, description)
 
 
 def find_experiment(project: Project, name: str) -> Experiment:

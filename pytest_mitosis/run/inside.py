@@ -34,6 +34,7 @@ RESULTS = "results"
 _handlers: list[logging.Handler] = []
 _recorders: list[Recorder] = []
 _watches: list[Watch] = []
+_hooks: list[Callable[[object], object]] = []  # those of the job, once loaded
 
 
 def call(function: str, folder: str, arguments: dict[str, Any], namespace: dict[str, Any]) -> None:
@@ -125,20 +126,29 @@ def begin(
 
 
 def prove(
-    folder: Path, namespace: dict[str, Any], *, variable: str, digests: dict[str, str]
+    folder: Path,
+    namespace: dict[str, Any],
+    *,
+    variable: str,
+    digests: dict[str, str],
+    hooks: list[str],
 ) -> dict[str, Any]:
     """Describe the arguments of a step here; tell which are not what the parent process saw.
 
     Before a step runs this proves that a name means the same value in another process; after it
     ran, that the experiment left its arguments alone.
     """
-    from pytest_mitosis.identity import Undescribable, describe
+    from pytest_mitosis.identity import describe
+    from pytest_mitosis.identity.hooks import load_hooks
+    from pytest_mitosis.model import MitosisError
 
     differ: dict[str, Any] = {}
     for parameter, digest in digests.items():
         try:
-            description = describe(namespace[variable][parameter])
-        except (Undescribable, LookupError) as error:
+            if hooks and not _hooks:
+                _hooks.extend(load_hooks(hooks))
+            description = describe(namespace[variable][parameter], hooks=_hooks)
+        except (MitosisError, LookupError) as error:
             differ[parameter] = {"error": str(error)}
             continue
         if description.digest != digest:

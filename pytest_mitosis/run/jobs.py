@@ -24,6 +24,7 @@ from pytest_mitosis.run.randomness import generator_source
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from pytest_mitosis.identity.walk import Hook
     from pytest_mitosis.plan.config import Project
     from pytest_mitosis.plan.references import LoadedExperiment, LoadedStep
     from pytest_mitosis.store.folder import Claim
@@ -38,8 +39,13 @@ MOST_VARIANTS = 200
 
 @dataclass
 class Describer:
-    """Describes each value of a session once."""
+    """Describes each value of a session once.
 
+    ``hooks`` say what an object is before we do; ``references`` lead to them from elsewhere.
+    """
+
+    hooks: tuple[Hook, ...] = ()
+    references: tuple[str, ...] = ()
     _known: dict[tuple[Kind, str, int], tuple[object, Description]] = field(default_factory=dict)
 
     def describe(self, binding: Binding) -> Description:
@@ -54,7 +60,7 @@ class Describer:
         key = (binding.kind, binding.name, id(binding.value))
         if key not in self._known:
             try:
-                found = describe(unwrapped(binding.value))
+                found = describe(unwrapped(binding.value), hooks=self.hooks)
             except Undescribable as error:
                 name = f"{binding.parameter}={binding.name or 'its default'}"
                 path = name if error.path == "." else f"{name}: {error.path}"
@@ -123,6 +129,7 @@ def build_job(
         command=command,
         steps=tuple(steps),
         share_steps=share_steps,
+        describe=describer.references,
     )
 
 
@@ -227,7 +234,7 @@ def _described(binding: Binding, describer: Describer) -> tuple[str, str]:
     """Digest and summary; empty for what may stay without an identity (only variants may not)."""
     try:
         if binding.kind is Kind.FIXTURE:
-            description = describe(binding.value)
+            description = describe(binding.value, hooks=describer.hooks)
         else:
             description = describer.describe(binding)
     except Undescribable:

@@ -274,7 +274,9 @@ class KernelRun:
         if not digests:
             return {}
         variable = self.built.names[index].parameters
-        reply = await self._ask("prove", variable=variable, digests=digests)
+        reply = await self._ask(
+            "prove", variable=variable, digests=digests, hooks=list(self.job.describe)
+        )
         found: dict[str, Any] = reply["differ"]
         return found
 
