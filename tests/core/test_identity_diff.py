@@ -223,3 +223,19 @@ def test_digests_are_shown_by_their_beginnings():
         r"bytes of 9000 bytes sha256:\w{12}\.\.\.",
         rendered(b"a" * 9000, b"b" * 9000),
     )
+
+
+def test_new_attribute_is_an_error_also_where_the_class_was_edited(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(tmp_path)
+    source = "class Edited:\n    def __init__(self):\n        self.sigma = 1.0\n"
+    (tmp_path / "edited_class.py").write_text(source)
+    module = importlib.import_module("edited_class")
+    old = describe(module.Edited())
+    (tmp_path / "edited_class.py").write_text(source + "        self.mode = 'fast'\n")
+    linecache.clearcache()
+    monkeypatch.delitem(sys.modules, "edited_class")
+    importlib.invalidate_caches()
+    new = describe(importlib.import_module("edited_class").Edited())
+    monkeypatch.delitem(sys.modules, "edited_class")
+    found = {(change.path, change.severity) for change in compare(old, new)}
+    assert found == {(".mode", "error"), (".", "note")}

@@ -270,3 +270,27 @@ def test_dataclass_with_unreadable_default_is_still_described():
         start: object = dataclasses.field(default_factory=lambda: 1 / 0)
 
     assert texts(Odd(3))[".start"] == "int 3"
+
+
+def test_project_module_named_like_one_of_the_standard_library_is_the_projects(
+    tmp_path, monkeypatch
+):
+    (tmp_path / "this").mkdir()
+    (tmp_path / "this" / "models.py").write_text("class Net:\n    pass\n")
+    (tmp_path / "this" / "__init__.py").write_text("")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "this", raising=False)
+    net = __import__("this.models").models.Net
+    assert texts(net())["."] == "object this.models:Net"
+    assert texts(net(), "code")["."].startswith("this.models:Net source sha256:")
+
+
+def test_depth_that_is_too_deep_does_not_depend_on_who_asks():
+    value = []
+    for _ in range(900):
+        value = [value]
+
+    def ask(frames):
+        return ask(frames - 1) if frames else describe(value).digest
+
+    assert ask(0) == ask(500)
