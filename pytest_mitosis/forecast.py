@@ -12,14 +12,13 @@ import pytest
 
 from pytest_mitosis.collection import key_of, spec_of
 from pytest_mitosis.model import Kind, LockError, MitosisError
-from pytest_mitosis.precedent import Precedents
-from pytest_mitosis.run.jobs import Describer
 from pytest_mitosis.store.locks import Name, check_lock
 from pytest_mitosis.store.reuse import Reuse
 from pytest_mitosis.table import Refusal, Row, State, count_states, parts_of, render_plan
 
 if TYPE_CHECKING:
     from pytest_mitosis.model import TrialSpec
+    from pytest_mitosis.precedent import Precedents
     from pytest_mitosis.reporting import Reporter
     from pytest_mitosis.session import ExperimentSession
     from pytest_mitosis.store.reuse import Found, Wanted
@@ -32,11 +31,10 @@ class Forecast:
     session: ExperimentSession
     reporter: Reporter
     rows: list[Row] = field(default_factory=list)
-    describer: Describer = field(default_factory=Describer)
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         """Emitted when the items are final; a locked name sets the exit code as in a run."""
-        precedents = Precedents(self.session, self.describer)
+        precedents = self.session.runner.precedents
         for item in session.items:
             spec = spec_of(item)
             if spec is not None and isinstance(item, pytest.Function):
@@ -99,7 +97,7 @@ class Forecast:
             if one.kind is not Kind.VARIANT or not one.tracked:
                 continue
             name = Name(one.step, one.parameter, one.name)
-            description = self.describer.describe(one)
+            description = self.session.runner.describer.describe(one)
             held = check_lock(
                 project.locks_folder, name, description, strict_code=project.strict_code
             )
