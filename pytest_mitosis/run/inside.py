@@ -94,17 +94,12 @@ def begin(
         from pytest_mitosis.run.forked import take_over
 
         take_over(environment, cwd, str(folder / OUTPUT))
-    handler = logging.FileHandler(folder / "log.txt", encoding="utf-8")
-    handler.setFormatter(
-        logging.Formatter("%(asctime)s %(levelname)s %(name)s:%(lineno)d %(message)s")
-    )
-    top = logging.getLogger()
-    top.addHandler(handler)
+    handler = _log_to(folder / "log.txt")
     if inline:  # the process, its streams and its settings belong to who started it
         _handlers.append(handler)
         sys.path.extend(path for path in sys_path if path not in sys.path)
         return {}
-    top.setLevel(logging.DEBUG if debug else logging.INFO)
+    logging.getLogger().setLevel(logging.DEBUG if debug else logging.INFO)
     for noisy in ("asyncio", "matplotlib", "PIL", "IPKernelApp", "Comm", "parso", "traitlets"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
     _echo_to(folder / OUTPUT)
@@ -123,6 +118,15 @@ def begin(
     _watches[-1].start()
     sys.path.extend(path for path in sys_path if path not in sys.path)
     return {}
+
+
+def _log_to(file: Path) -> logging.Handler:
+    handler = logging.FileHandler(file, encoding="utf-8")
+    handler.setFormatter(
+        logging.Formatter("%(asctime)s %(levelname)s %(name)s:%(lineno)d %(message)s")
+    )
+    logging.getLogger().addHandler(handler)
+    return handler
 
 
 def prove(
