@@ -40,4 +40,7 @@ def _exporter() -> Any:  # nbconvert has no types
     """One exporter for all trials of a process: making one costs more than using it."""
     from nbconvert.exporters import HTMLExporter
 
-    return HTMLExporter(template_name="lab", embed_images=True, log=SILENT)
+    exporter = HTMLExporter(template_name="lab", embed_images=True, log=SILENT)
+    if exporter.has_trait("optimistic_validation"):
+        exporter.optimistic_validation = True  # once a page, not after each of twelve steps
+    return exporter
