@@ -26,6 +26,10 @@ import pytest
 
 import pytest_mitosis.fixtures
 import pytest_mitosis.reporting
+import pytest_mitosis.run.kernels
+import pytest_mitosis.run.loop
+import pytest_mitosis.run.shells
+import pytest_mitosis.run.warm
 import pytest_mitosis.runner  # noqa: F401
 from pytest_mitosis.run.html import render_page
 
