@@ -69,12 +69,18 @@ class Reporter:
 
     def _write(self, i: float, n: float | None, metrics: dict[str, Any]) -> None:
         moment = time.monotonic()
-        if moment - self.written < SECONDS_BETWEEN and (n is None or i < n):
-            return
-        self.written = moment
-        record = {"i": _plain(i), "n": _plain(n), "metrics": _texts(metrics), "time": time.time()}
         beside = self.folder / f".{PROGRESS}.{os.getpid()}"
-        with contextlib.suppress(OSError, ValueError):  # nothing ends for want of a progress line
+        # Nothing ends for want of a progress line: an odd number, a full disk.
+        with contextlib.suppress(OSError, ValueError, TypeError):
+            if moment - self.written < SECONDS_BETWEEN and (n is None or i < n):
+                return
+            self.written = moment
+            record = {
+                "i": float(i),
+                "n": _plain(n),
+                "metrics": _texts(metrics),
+                "time": time.time(),
+            }
             beside.write_text(json.dumps(record, allow_nan=False), encoding="utf-8")
             beside.replace(self.folder / PROGRESS)
 
