@@ -129,14 +129,15 @@ class Runner:
     def lock_variants(self, item: pytest.Function) -> None:
         """Lock every variant name of the item's trial, or fail it and lock none."""
         problem: Exception | None = None
-        try:
-            if HELD not in item.stash:
+        if PREPARED in item.stash:  # what the store refused is told when its trial would run
+            found = item.stash[PREPARED].problem
+            problem = found if isinstance(found, LockError | Undescribable) else None
+        else:
+            try:
                 self._take_locks(item)
-            elif PREPARED in item.stash and item.stash[PREPARED].handle is None:
-                problem = item.stash[PREPARED].problem
-        except MitosisError as error:
-            problem = error
-        if isinstance(problem, LockError | Undescribable):
+            except MitosisError as error:
+                problem = error
+        if isinstance(problem, MitosisError):
             self.settle_locks(item)
             self._refuse(item, problem)
 

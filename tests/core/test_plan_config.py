@@ -166,13 +166,13 @@ def test_unreadable_file_is_one_sentence(tmp_path, monkeypatch):
         (
             "[tool.mitosis]\ntimeouts = 9",
             f"{WHERE} has an unknown key 'timeouts'; there are steps, experiments, "
-            "trials-folder, clean-ignore, locks, cwd, timeout, strict-code; "
-            "did you mean timeout?",
+            "trials-folder, clean-ignore, locks, cwd, timeout, strict-code, launcher, preload, "
+            "reuse, jobs and 1 more; did you mean timeout?",
         ),
         (
             "[tool.mitosis]\nzz = 1",
             f"{WHERE} has an unknown key 'zz'; there are steps, experiments, trials-folder, "
-            "clean-ignore, locks, cwd, timeout, strict-code",
+            "clean-ignore, locks, cwd, timeout, strict-code, launcher, preload, reuse, jobs and 1 more",
         ),
         (
             "[tool.mitosis]\nsteps = ['sim_data']",
@@ -256,7 +256,7 @@ def test_unreadable_file_is_one_sentence(tmp_path, monkeypatch):
                 ("0", "0"),
                 ("-1.5", "-1.5"),
                 ("true", "True"),
-                ("'90s'", "'90s'"),
+                ("'90 weeks'", "'90 weeks'"),
                 ("nan", "nan"),
             ]
         ),
