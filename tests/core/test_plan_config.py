@@ -172,7 +172,8 @@ def test_unreadable_file_is_one_sentence(tmp_path, monkeypatch):
         (
             "[tool.mitosis]\nzz = 1",
             f"{WHERE} has an unknown key 'zz'; there are steps, experiments, trials-folder, "
-            "clean-ignore, locks, cwd, timeout, strict-code, launcher, preload, reuse, jobs and 1 more",
+            "clean-ignore, locks, cwd, timeout, strict-code, launcher, preload, reuse, jobs "
+            "and 1 more",
         ),
         (
             "[tool.mitosis]\nsteps = ['sim_data']",
