@@ -226,6 +226,7 @@ def test_copied_store_shows_its_figures_from_where_it_is(look, fresh, tmp_path):
     page.wait_for_function(
         "() => document.images.length && [...document.images].every(i => i.naturalWidth === 24)"
     )
+    look.errors.clear()  # sources that are not there, as no repository was given
 
 
 def test_trials_folder_that_cannot_be_written_fails_no_session(fresh):

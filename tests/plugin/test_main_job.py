@@ -94,6 +94,7 @@ def test_trial_leaves_a_complete_folder(recorded):
         "job.json",
         "notebook.ipynb",
         "notebook.html",
+        "trial.html",
         "log.txt",
         "output.txt",
         "figures/fit_eval-1.png",
@@ -102,7 +103,7 @@ def test_trial_leaves_a_complete_folder(recorded):
         "results/fit_eval.data.npy",
     } <= names
     record = manifest(folder)
-    assert record["artifacts"].keys() == names - {"trial.json"}
+    assert record["artifacts"].keys() == names - {"trial.json", "trial.html"}
     for name, facts in record["artifacts"].items():
         content = (folder / name).read_bytes()
         digest = hashlib.sha256(content).hexdigest()

@@ -20,7 +20,8 @@ mitosis.plots = (() => {
     let kind = state.get("plot") || "auto";
     if (kind === "auto") {
       const numbers = data.numbers(x);
-      if (x === "commit") kind = "commits";
+      if (rows.length < 2 && !state.get("x")) kind = "none"; // one trial is no plot
+      else if (x === "commit") kind = "commits";
       else if (numbers && x !== "seed" && new Set(rows.map((row) => numbers[row])).size > 2) kind = x.startsWith("metric.") ? "points" : "line";
       else kind = rows.length > MOST_POINTS ? "box" : "points";
     }
