@@ -10,8 +10,8 @@ from pathlib import Path
 
 import demo_store
 import pytest
-from test_table import facet, trials
 
+from browser.test_table import facet, trials
 from pytest_mitosis.read.site import build_site
 from pytest_mitosis.store.folder import damaged
 

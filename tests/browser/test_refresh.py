@@ -15,8 +15,8 @@ from pathlib import Path
 
 import demo_store
 import pytest
-from test_table import facet
 
+from browser.test_table import facet
 from pytest_mitosis.identity import describe
 from pytest_mitosis.read.site import build, build_site
 from pytest_mitosis.store.folder import finish
@@ -187,9 +187,9 @@ def test_two_that_refresh_at_once_leave_a_site_with_everything(fresh):
 
 
 PROCESS = """
-import sys; sys.path.insert(0, {tests!r})
+import sys; sys.path[:0] = [{tests!r}, {browser!r}]
 from pathlib import Path
-from test_refresh import add
+from browser.test_refresh import add
 from pytest_mitosis.read.site import build_site
 store, offset = Path(sys.argv[1]), int(sys.argv[2])
 for number in range(4):
@@ -199,7 +199,9 @@ for number in range(4):
 
 
 def test_two_processes_that_record_and_refresh_leave_a_whole_site(look, fresh):
-    source = PROCESS.format(tests=str(Path(__file__).parent))
+    source = PROCESS.format(
+        tests=str(Path(__file__).parents[1]), browser=str(Path(__file__).parent)
+    )
     both = [
         subprocess.Popen([sys.executable, "-c", source, str(fresh), str(offset)])
         for offset in (100, 200)

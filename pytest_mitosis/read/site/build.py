@@ -20,8 +20,9 @@ from pytest_mitosis.read.site.names import write_names
 from pytest_mitosis.read.site.page import write_missing_pages
 from pytest_mitosis.read.site.row import row_of
 from pytest_mitosis.read.site.script import digest_of, write_once
+from pytest_mitosis.store.catalogue import Catalogue
 from pytest_mitosis.store.files import write_bytes
-from pytest_mitosis.store.folder import MANIFEST, iterate_folders, iterate_trials, now
+from pytest_mitosis.store.folder import MANIFEST, iterate_folders, now
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -92,7 +93,7 @@ def _build(store: Path, locks: Path, repository: Path | None, title: str) -> Non
 
 def _rows(store: Path) -> list[dict[str, Any]]:
     """All trials, oldest first, drafts too."""
-    rows = [row_of(trial) for trial in iterate_trials(store, drafts=True)]
+    rows = Catalogue(store, drafts=True).each(row_of)
     rows.sort(key=lambda row: (str(row.get("started")), row["id"]))
     return rows
 
