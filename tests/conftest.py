@@ -46,6 +46,9 @@ def _fresh_machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     patch.setenv("GIT_CONFIG_NOSYSTEM", "1")
     patch.setenv("MPLCONFIGDIR", str(tmp_path_factory.mktemp("matplotlib")))
     patch.setenv("COLUMNS", "120")
+    # Projects of tests commit all their files, and edit some twice within a second.
+    patch.setenv("PYTHONDONTWRITEBYTECODE", "1")
+    patch.setattr(sys, "dont_write_bytecode", True)
     patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
     for name in ("PYTEST_ADDOPTS", "CI", "BUILD_NUMBER"):  # pytest prints more in CI
         patch.delenv(name, raising=False)

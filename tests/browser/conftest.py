@@ -28,9 +28,9 @@ ARGUMENTS = (
 WAIT = 20_000
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Any]:
-    """One browser for all tests of a process."""
+    """One browser for the tests of a module: while it is there, its loop runs in this thread."""
     if sys.version_info < (3, 12):
         pytest.skip("the pages are the same on every Python: looked at with 3.12 and newer only")
     if CHROMIUM is None:

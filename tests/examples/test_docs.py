@@ -85,6 +85,7 @@ def environment(home: Path) -> dict[str, str]:
         # Readers need not have hypothesis, and its plugin takes a quarter of a second each time.
         "PYTEST_ADDOPTS": "-p no:hypothesispytest",
         "COLUMNS": "100",
+        "PYTHONDONTWRITEBYTECODE": "1",
         "USER": "ada",
         "LOGNAME": "ada",
     }

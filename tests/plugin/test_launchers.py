@@ -101,7 +101,9 @@ def test_process_that_waits_for_a_trial_is_never_stale(project):
         @pytest.fixture
         def number(request):
             seed = request.getfixturevalue("trial").seed
-            pathlib.Path(__file__).with_name("helper.py").write_text(f"VALUE = {seed * 10}\\n")
+            pathlib.Path(__file__).with_name("helper.py").write_text(
+                f"VALUE = {seed * 10}{' ' * seed}\\n"  # compiled files go by size and second
+            )
             os.environ["CHANGED"] = str(seed)
             yield seed
             del os.environ["CHANGED"]

@@ -188,7 +188,10 @@ CASES = {
     "coroutine": (["--exp", "async"], "*has to be a plain function that returns a dict"),
     "not a function": (["--exp", "number"], "*is not callable (int)"),
     "options alone": (["--variant", "noise=low"], "--variant is for experiments; *--exp NAME"),
-    "debugger": (["--exp", "fit", "--pdb"], "--pdb and --trace cannot follow a trial *"),
+    "debugger": (
+        ["--exp", "fit", "--pdb", "--exp-launcher", "kernel"],
+        "--pdb and --trace cannot follow a trial *",
+    ),
 }
 
 

@@ -284,7 +284,6 @@ def _main(kind):
         "class Plain: pass\n"
         "class Listed(list): pass\n"
         "class Said:\n    def __describe__(self): return 1\n"
-        "class Bound:\n    def run(self): pass\n"
         "def function(): pass\n"
         "short = lambda: 1\n",
         space,
@@ -470,7 +469,6 @@ REFUSED = _pairs(
     ("main-inside", lambda: {"a": [_main("Plain")()]}, "['a'][0]"),
     ("main-list", lambda: _main("Listed")([1]), "."),
     ("main-own-description", lambda: _main("Said")(), "."),
-    ("main-method", lambda: _main("Bound")().run, ".self"),
     ("main-partial", lambda: functools.partial(_main("function")), ".func"),
     ("main-lambda", lambda: [_main("short")], "[0]"),
     ("main-alias", lambda: list[_main("Plain")], "[0]"),
