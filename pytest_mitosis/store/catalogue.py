@@ -74,6 +74,15 @@ class Catalogue:
         """The folders of all trials."""
         return [self._folder(place) for place in self._states]
 
+    def signatures(self) -> dict[str, Signature]:
+        """Of each trial what changes with its manifest, by its place; for asking what is new."""
+        return {
+            f"{place}/{spec}/{trial}": entry[0]
+            for place, (_, _, specs) in self._listings.items()
+            for spec, (_, _, trials) in specs.items()
+            for trial, entry in trials.items()
+        }
+
     def each(self, make: Callable[[Trial], T]) -> list[T]:
         """What ``make`` makes of every trial, which is kept until the trial changes.
 

@@ -165,8 +165,8 @@ def test_two_that_refresh_at_once_leave_a_site_with_everything(fresh):
     looked, go_on = threading.Event(), threading.Event()
     real = build._rows
 
-    def slow(store):
-        rows = real(store)
+    def slow(seen):
+        rows = real(seen)
         if threading.current_thread() is slower and not looked.is_set():
             looked.set()
             go_on.wait(30)

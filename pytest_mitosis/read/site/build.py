@@ -22,7 +22,7 @@ from pytest_mitosis.read.site.row import row_of
 from pytest_mitosis.read.site.script import digest_of, write_once
 from pytest_mitosis.store.catalogue import Catalogue
 from pytest_mitosis.store.files import write_bytes
-from pytest_mitosis.store.folder import MANIFEST, iterate_folders, now
+from pytest_mitosis.store.folder import now
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -56,18 +56,19 @@ def build_site(
     """
     store = store.absolute()
     for _ in range(_MOST_ROUNDS):
-        before = _fingerprint(store)
-        _build(store, locks or store / "locks", repository, title or store.parent.name)
-        if _fingerprint(store) == before:
+        seen = Catalogue(store, drafts=True)
+        _build(seen, locks or store / "locks", repository, title or store.parent.name)
+        if Catalogue(store, drafts=True).signatures() == seen.signatures():
             break
     return store / INDEX
 
 
-def _build(store: Path, locks: Path, repository: Path | None, title: str) -> None:
+def _build(seen: Catalogue, locks: Path, repository: Path | None, title: str) -> None:
+    store = seen.store
     site, data = store / SITE, store / SITE / "data"
     data.mkdir(parents=True, exist_ok=True)
     app = install_assets(site)
-    rows = _rows(store)
+    rows = _rows(seen)
     Lazy(store, site, repository).write(rows)
     pages = write_missing_pages(store, site, rows)
     named = [
@@ -91,22 +92,11 @@ def _build(store: Path, locks: Path, repository: Path | None, title: str) -> Non
     _sweep(site, {app, "data", "trials", "environments", "code", "blobs"})
 
 
-def _rows(store: Path) -> list[dict[str, Any]]:
+def _rows(seen: Catalogue) -> list[dict[str, Any]]:
     """All trials, oldest first, drafts too."""
-    rows = Catalogue(store, drafts=True).each(row_of)
+    rows = seen.each(row_of)
     rows.sort(key=lambda row: (str(row.get("started")), row["id"]))
     return rows
-
-
-def _fingerprint(store: Path) -> set[tuple[str, int, int]]:
-    found = set()
-    for folder in iterate_folders(store, drafts=True):
-        try:
-            stat = os.stat(f"{folder}/{MANIFEST}")  # noqa: PTH116  of every trial
-        except OSError:
-            continue
-        found.add((str(folder), stat.st_mtime_ns, stat.st_size))
-    return found
 
 
 def _write_commits(data: Path, repository: Path | None, rows: list[dict[str, Any]]) -> str:
