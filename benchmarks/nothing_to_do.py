@@ -81,6 +81,7 @@ def write_projects(root: Path, trials: int) -> None:
     (tests / "test_grid.py").write_text(TEST.format(trials=trials))
     (lab / "exp_grid.py").write_text(EXPERIMENT)
     (lab / "helper.py").write_text(HELPER)
+    (lab / ".gitignore").write_text("trials/\n__pycache__/\n")
     for words in (["init", "-q"], ["add", "."], ["commit", "-qm", "grid"]):
         subprocess.run(["git", *IDENTITY, *words], cwd=lab, check=True)
 
