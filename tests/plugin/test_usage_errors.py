@@ -189,7 +189,17 @@ CASES = {
     "not a function": (["--exp", "number"], "*is not callable (int)"),
     "options alone": (["--variant", "noise=low"], "--variant is for experiments; *--exp NAME"),
     "debugger": (
-        ["--exp", "fit", "--pdb", "--exp-launcher", "kernel"],
+        [
+            "--exp",
+            "fit",
+            "--variant",
+            "noise=low",
+            "--variant",
+            "solver=tv",
+            "--pdb",
+            "--exp-launcher",
+            "kernel",
+        ],
         "--pdb and --trace cannot follow a trial *",
     ),
 }
