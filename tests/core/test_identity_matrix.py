@@ -108,6 +108,8 @@ def release(value):
 def test_deep_copy_is_the_same(name):
     if name in ("classes/function-random", "arrays/randomstate-global"):
         pytest.skip("a copy of the global generator is not the global generator")
+    if name == "odd/masked-function":
+        pytest.skip("in numpy 1 this is an object, and a copy is not the one its name leads to")
     value = LOCKABLE[name]()
     try:
         twin = copy.deepcopy(value)

@@ -22,6 +22,7 @@ DOCS = ROOT / "docs"
 FENCED = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 NAMED = re.compile(r"# file: (\S+)\n")
 EXITS = re.compile(r"# exits (\d+)$")
+NEEDS_CALLS = "<!-- runs on Python 3.12 and newer -->"
 LINK = re.compile(r"\]\(([^)#\s]+)(?:#[^)]*)?\)")
 
 
@@ -132,7 +133,10 @@ PAGES = sorted(
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(DOCS).as_posix())
 def test_page_runs_as_it_stands(page: Path, tmp_path: Path) -> None:
-    run_page(page.read_text(encoding="utf-8"), tmp_path)
+    text = page.read_text(encoding="utf-8")
+    if NEEDS_CALLS in text and sys.version_info < (3, 12):
+        pytest.skip("the page is of Python 3.12 and newer, which can tell which functions ran")
+    run_page(text, tmp_path)
 
 
 def test_readme_project_runs_as_it_stands(tmp_path: Path) -> None:
