@@ -57,8 +57,8 @@ def offer(
 ) -> dict[str, Any]:
     """Tell which code a step and those before it depended on, and whether it can be shared.
 
-    What it returned is loaded back in place of what it returned: the next step gets the same
-    from it as it gets in a trial that takes it over.
+    What can be shared is loaded back in place of what the step returned: the next step gets the
+    same from it as it gets in a trial that takes it over. ``why_not`` says that it cannot be.
     """
     from pytest_mitosis.identity.code import code_identity
     from pytest_mitosis.identity.imported import imported_files
@@ -70,7 +70,7 @@ def offer(
         "files": [file.to_json() for file in imported_files()],
         "seeded": False,
         "randomness": [asdict(found) for found in findings],
-        "unshared": _unshared(folder, findings),
+        "unshared": which["why_not"] or _unshared(folder, findings),
     }
     if reply["unshared"]:
         return reply

@@ -195,9 +195,14 @@ class KernelRun:
         unsaved = kept["unsaved"]
         why_not = f"{unsaved[0]} of its result could not be kept" if unsaved else changed
         offered = await self._ask(
-            "offer", index=index, step=step.name, variable=variable, root=self.job.root
+            "offer",
+            index=index,
+            step=step.name,
+            variable=variable,
+            root=self.job.root,
+            why_not=why_not,
         )
-        await self.sharing.finish(index, seconds, {**offered, "pickled": kept["pickled"]}, why_not)
+        await self.sharing.finish(index, seconds, {**offered, "pickled": kept["pickled"]})
 
     async def _step(self, index: int, *, has_data: bool) -> bool:
         step, place = self.job.steps[index], self.built.run_cells[index]

@@ -125,15 +125,13 @@ class Sharing:
         """Whether what the step leaves is to be offered to others."""
         return self._turn is not None
 
-    async def finish(
-        self, index: int, seconds: float, offered: dict[str, Any], why_not: str
-    ) -> None:
+    async def finish(self, index: int, seconds: float, offered: dict[str, Any]) -> None:
         """Keep what step ``index`` left for others, or why it cannot be shared."""
         turn = self._turn
         if turn is None:
             return
         tainted = await asyncio.to_thread(self.judge, offered["files"])
-        problem = why_not or offered["unshared"] or (f"tainted: {tainted[0]}" if tainted else "")
+        problem = offered["unshared"] or (f"tainted: {tainted[0]}" if tainted else "")
         about = {
             "trial": self.job.trial,
             "iteration": self.job.iteration,

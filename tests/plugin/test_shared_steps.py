@@ -301,6 +301,25 @@ def test_what_cannot_be_shared_is_run_by_each_and_its_record_says_why(project, r
     assert told in json.loads(record.read_text())["unshared"]
 
 
+def test_next_step_gets_the_object_itself_where_it_could_not_be_kept(project, runs):
+    sim = """
+        import os
+        lookup = {"noise": {"any": 0.1}}
+        def make(noise):
+            return {"data": {"call": lambda: 2.5 * noise, "file": open(os.devnull)}}
+    """
+    fit = """
+        lookup = {"alpha": {"few": 0.1}}
+        def fit(data, alpha):
+            data["file"].close()
+            return {"main": data["call"]()}
+    """
+    project.commit({**SEEDS, "sim.py": sim, "fit.py": fit})
+    grid = ("--exp", "sim+fit", "--variant", "noise=any", "--variant", "alpha=few")
+    assert project.run(*grid).ret == 0
+    assert manifest(project.only())["metrics"]["main"] == 0.25
+
+
 def test_damaged_step_and_anothers_pickle_are_not_taken_over(copied, runs):
     (record,) = copied.store.glob("steps/sim/*/1-*/step.json")
     content = json.loads(record.read_text("utf-8"))
