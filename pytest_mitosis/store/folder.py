@@ -11,10 +11,10 @@ import os
 import re
 import secrets
 import shutil
-import socket
 import string
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -22,10 +22,10 @@ from urllib.parse import quote
 from pytest_mitosis.model import SCHEMA, Argument, Job, Kind, Outcome, Status, StoreError, Trial
 from pytest_mitosis.store.crate import CRATE, crate_of
 from pytest_mitosis.store.files import read_json, write_bytes, write_json
+from pytest_mitosis.store.owners import lives, this_process
 from pytest_mitosis.store.turns import (
-    LOST_AFTER_SECONDS,
+    claimed_turns,
     give_back,
-    is_gone,
     take_next_turn,
     take_turn,
 )
@@ -49,6 +49,7 @@ _RECORDS = {MANIFEST, HEARTBEAT, PROGRESS, CRATE, PAGE}
 _ID_LETTERS = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford's: none looks like another
 _IN_FOLDER_NAMES = "".join(c for c in string.printable if c.isprintable() and c not in '/\\:*?"<>|')
 _LONGEST_NAME = 120
+_STATUSES = frozenset(Status)
 _FOLDER_OF_TURN = re.compile(r"(\d+)-[0-9a-z]{8}$")
 
 
@@ -73,6 +74,7 @@ def id_of(text: str) -> str:
     return "".join(_ID_LETTERS[byte % len(_ID_LETTERS)] for byte in digest[:8])
 
 
+@lru_cache(maxsize=4096)
 def folder_name(text: str) -> str:
     """``text`` as the name of a folder, shortened with a digest if it is over-long."""
     name = quote(text, safe=_IN_FOLDER_NAMES)
@@ -139,9 +141,8 @@ def manifest_of(job: Job, provenance: dict[str, Any]) -> dict[str, Any]:
         ],
         **provenance,
         "started": now(),
-        "host": socket.gethostname(),
+        **this_process(),
         "user": user_name(),
-        "pid": os.getpid(),
         "command": job.command,
     }
 
@@ -315,13 +316,26 @@ def iterate_folders(store: Path, *, drafts: bool = False) -> Iterator[Path]:
                 yield from (one for one in _folders(spec) if is_trial_name(one.name))
 
 
-def folders_by_turn(folder: Path) -> dict[int, Path]:
-    """The folders of one spec's trials by their iteration."""
+def count_trials(store: Path) -> int:
+    """How many trials but drafts a store has, by the names of their folders."""
+    count = 0
+    for experiment in _subfolders(store):
+        if experiment.name not in RESERVED:
+            for spec in _subfolders(experiment):
+                count += sum(is_trial_name(one.name) for one in _subfolders(spec))
+    return count
+
+
+def folders_by_turn(folder: Path) -> dict[int, Path | None]:
+    """The turns taken in a spec's folder, the last first, and the trial's folder of each if any."""
+    # In this order: a trial that begins and ends meanwhile is seen with its folder.
+    found: dict[int, Path | None] = dict.fromkeys(claimed_turns(folder))
     try:
         names = os.listdir(folder)
     except FileNotFoundError:
         return {}
-    return {int(m[1]): folder / name for name in names if (m := _FOLDER_OF_TURN.match(name))}
+    found |= {int(m[1]): folder / name for name in names if (m := _FOLDER_OF_TURN.match(name))}
+    return {number: found[number] for number in sorted(found, reverse=True)}
 
 
 def find_trial(store: Path, prefix: str) -> Trial:
@@ -362,22 +376,24 @@ def _is_manifest(data: dict[str, Any]) -> bool:
     if not all(isinstance(data.get(name), str) for name in ("id", "experiment", "status")):
         return False
     pid = data.get("pid", 0)
-    return data["status"] in set(Status) and type(pid) is int and 0 <= pid < 2**31
+    return data["status"] in _STATUSES and type(pid) is int and 0 <= pid < 2**31
 
 
 def _is_lost(folder: Path, manifest: dict[str, Any]) -> bool:
-    if manifest.get("host") == socket.gethostname() and is_gone(manifest.get("pid", 0)):
-        return True
     try:
         beat = (folder / HEARTBEAT).stat().st_mtime
     except OSError:
         beat = (folder / MANIFEST).stat().st_mtime
-    return datetime.now(UTC).timestamp() - beat > LOST_AFTER_SECONDS
+    return not lives(manifest, datetime.now(UTC).timestamp() - beat)
 
 
 def _folders(parent: Path) -> list[Path]:
+    return [Path(entry.path) for entry in _subfolders(parent)]
+
+
+def _subfolders(parent: Path | os.DirEntry[str]) -> list[os.DirEntry[str]]:
     try:
         with os.scandir(parent) as entries:
-            return [Path(e.path) for e in entries if e.is_dir() and not e.name.startswith(".")]
+            return [e for e in entries if not e.name.startswith(".") and e.is_dir()]
     except OSError:
         return []

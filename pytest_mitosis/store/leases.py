@@ -15,16 +15,16 @@ import socket
 import threading
 import time
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pytest_mitosis.model import SCHEMA, StoreError
 from pytest_mitosis.store.files import create_json, read_json
 from pytest_mitosis.store.folder import HEARTBEAT_SECONDS, folder_name, now, user_name
-from pytest_mitosis.store.turns import LOST_AFTER_SECONDS, is_gone
+from pytest_mitosis.store.owners import lives, this_process
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from pytest_mitosis.plan.resources import Request
 
@@ -119,9 +119,8 @@ class Leases:
             "schema": SCHEMA,
             "trial": owner,
             "user": user_name(),
+            **this_process(),
             "host": self.host,
-            "pid": os.getpid(),
-            "process": _process_of(os.getpid()),
             "since": now(),
             **share.to_json(),
         }
@@ -146,7 +145,7 @@ class Leases:
                 continue  # released this moment
             except (StoreError, KeyError, TypeError, ValueError):
                 continue  # no lease: nobody can be asked about it
-            if _is_alive(record, age):
+            if lives({**record, "host": self.host}, age):
                 found.append(Lease(file, share))
             else:
                 file.unlink(missing_ok=True)
@@ -181,28 +180,3 @@ def _meet(one: Share, other: Share) -> bool:
     if not one.processors or not other.processors or set(one.gpus) & set(other.gpus):
         return True
     return not one.processors.isdisjoint(other.processors)
-
-
-def _is_alive(record: dict[str, Any], age: float) -> bool:
-    """Whether the owner lives: by its process where it can be looked at, else by its heartbeat."""
-    recorded, pid = record.get("process"), record.get("pid")
-    if not isinstance(recorded, dict) or recorded.get("space") != _space():
-        return age < LOST_AFTER_SECONDS  # in another container
-    return not is_gone(pid) and _process_of(int(pid or 0)) == recorded
-
-
-def _process_of(pid: int) -> dict[str, str]:
-    """What tells a process from a later one of the same number, and from one elsewhere."""
-    try:
-        fields = Path(f"/proc/{pid}/stat").read_text("utf-8", "replace").rpartition(")")[2].split()
-        started = "" if fields[0] == "Z" else fields[19]  # a zombie has ended
-    except (OSError, IndexError):
-        started = ""
-    return {"space": _space(), "started": started}
-
-
-def _space() -> str:
-    try:
-        return str(Path("/proc/self/ns/pid").readlink())
-    except OSError:
-        return ""

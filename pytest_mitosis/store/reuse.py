@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from pytest_mitosis.identity.code import CodeIdentity, compare_code
 from pytest_mitosis.model import Kind, Status, StoreError, Trial
 from pytest_mitosis.store.folder import damaged, folders_by_turn, read_trial, spec_folder
-from pytest_mitosis.store.turns import is_held, turns
+from pytest_mitosis.store.turns import is_held
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -111,13 +111,13 @@ def look(store: Path, wanted: Wanted, below: int | None = None) -> Found:
     A trial that is under way counts only if it could do: same arguments, and the same commit.
     """
     folder = spec_folder(store, wanted.experiment, wanted.key, draft=False)
-    taken = turns(folder)
-    folders = folders_by_turn(folder)
+    taken = folders_by_turn(folder)
+    last = next(iter(taken), 0)
     busy, reason, seconds = "", None, None
-    for number in taken:
+    for number, own in taken.items():
         if below is not None and number >= below:
             continue
-        trial = _read(folders.get(number))
+        trial = _read(own)
         if trial is None:
             if is_held(folder, number):
                 busy = busy or f"a process that has claimed iteration {number}"
@@ -131,9 +131,9 @@ def look(store: Path, wanted: Wanted, below: int | None = None) -> Found:
             seconds = float(trial.manifest.get("duration_s") or 0.0)
         found = why_not(trial, wanted)
         if found is None:
-            return Found(taken[0], trial, seconds=seconds)
+            return Found(last, trial, seconds=seconds)
         reason = reason or found
-    return Found(max(taken, default=0), None, busy, reason or Reason(Why.NEW), seconds)
+    return Found(last, None, busy, reason or Reason(Why.NEW), seconds)
 
 
 def why_not(trial: Trial, wanted: Wanted) -> Reason | None:

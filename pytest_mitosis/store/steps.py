@@ -28,7 +28,7 @@ from pytest_mitosis.store.folder import (
     now,
     user_name,
 )
-from pytest_mitosis.store.turns import holder, turns
+from pytest_mitosis.store.turns import holder
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -135,20 +135,20 @@ def beginnings(job: Job) -> list[Beginning]:
 def look(store: Path, wanted: Wanted) -> Found:
     """Look at all that was done with a beginning, the newest first."""
     folder = wanted.beginning.folder(store)
-    taken = turns(folder)
-    done = folders_by_turn(folder)
+    taken = folders_by_turn(folder)
+    last = next(iter(taken), 0)
     busy = ""
-    for number in taken:
-        if number in done:
-            step = _read(done[number])
+    for number, done in taken.items():
+        if done is not None:
+            step = _read(done)
             if step is None or not _does(step, wanted):
                 continue
             problem = str(step.record.get("unshared", ""))
-            return Found(taken[0], None if problem else step, unshared=problem)
+            return Found(last, None if problem else step, unshared=problem)
         owner = holder(folder, number)
         if owner is not None and owner.get("commit") == wanted.commit:
             busy = busy or f"trial {owner.get('id')} on {owner.get('host')}"
-    return Found(max(taken, default=0), None, busy)
+    return Found(last, None, busy)
 
 
 def publish(

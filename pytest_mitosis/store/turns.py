@@ -10,26 +10,28 @@ from __future__ import annotations
 
 import os
 import re
-import socket
 import time
 from typing import TYPE_CHECKING, Any
 
 from pytest_mitosis.model import StoreError
 from pytest_mitosis.store.files import create_json, read_json
+from pytest_mitosis.store.owners import lives, this_process
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 TURNS = ".iterations"
-LOST_AFTER_SECONDS = 60.0
-"""Without a sign of life for this long, an owner on another machine counts as dead."""
 
 
 def turns(folder: Path) -> list[int]:
     """The numbers taken in ``folder``, the last first."""
     taken = {int(m[1]) for name in _names(folder) if (m := re.match(r"(\d+)-", name))}
-    taken |= {int(name) for name in _names(folder / TURNS) if name.isdecimal()}
-    return sorted(taken, reverse=True)
+    return sorted(taken | claimed_turns(folder), reverse=True)
+
+
+def claimed_turns(folder: Path) -> set[int]:
+    """The numbers that were claimed in ``folder``; a copied store has done ones without."""
+    return {int(name) for name in _names(f"{folder}/{TURNS}") if name.isdecimal()}
 
 
 def take_turn(folder: Path, number: int, owner: str, commit: str | None = None) -> bool:
@@ -38,7 +40,7 @@ def take_turn(folder: Path, number: int, owner: str, commit: str | None = None) 
     ``commit`` tells the others which code is at work.
     """
     (folder / TURNS).mkdir(parents=True, exist_ok=True)
-    record = {"id": owner, "host": socket.gethostname(), "pid": os.getpid(), "commit": commit}
+    record = {"id": owner, **this_process(), "commit": commit}
     return create_json(folder / TURNS / str(number), record)
 
 
@@ -72,25 +74,10 @@ def holder(folder: Path, number: int) -> dict[str, Any] | None:
         record, age = read_json(file), time.time() - file.stat().st_mtime
     except (StoreError, OSError):
         return None
-    if record.get("host") == socket.gethostname():
-        return None if is_gone(record.get("pid", 0)) else record
-    return record if age < LOST_AFTER_SECONDS else None
+    return record if lives(record, age) else None
 
 
-def is_gone(pid: object) -> bool:
-    """Whether no process of this machine has the number ``pid``."""
-    if type(pid) is not int or not 0 < pid < 2**31:
-        return True
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return True
-    except OSError:
-        return False
-    return False
-
-
-def _names(folder: Path) -> list[str]:
+def _names(folder: Path | str) -> list[str]:
     try:
         return os.listdir(folder)
     except FileNotFoundError:

@@ -29,7 +29,6 @@ from pytest_mitosis.model import (
 from pytest_mitosis.store.files import read_json, write_json
 from pytest_mitosis.store.folder import (
     HEARTBEAT,
-    LOST_AFTER_SECONDS,
     artifacts,
     claim,
     find_trial,
@@ -44,6 +43,7 @@ from pytest_mitosis.store.folder import (
     save_environment,
     spec_folder,
 )
+from pytest_mitosis.store.owners import LOST_AFTER_SECONDS
 
 KEY = "noise=low,solver=tv,seed=0"
 
