@@ -1,7 +1,7 @@
 """Sessions started at once on one grid: each trial has to be executed exactly once, in every round.
 
-In every other round one of the sessions is killed (SIGKILL) somewhere on its way; what it was at
-may then be executed by another, and nothing else twice. Ends at the first round that goes wrong.
+In every other round a session that is at work on a trial is killed (SIGKILL); that trial may then
+be executed by another, and nothing else twice. Ends at the first round that goes wrong.
 
     python benchmarks/contention.py --sessions 8 --trials 40 --rounds 20
 """
@@ -40,7 +40,7 @@ def main() -> None:
         kills = number % 2 == 0
         with tempfile.TemporaryDirectory() as folder:
             start = time.perf_counter()
-            told = play(options, Path(folder), rng.uniform(0.5, 8.0) if kills else None)
+            told = play(options, Path(folder), rng.randrange(1, options.trials) if kills else 0)
             seconds = time.perf_counter() - start
         print(f"round {number}: {told}, {seconds:.1f} s", flush=True)
 
@@ -57,7 +57,7 @@ def parse() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def play(options: argparse.Namespace, root: Path, kill_after: float | None) -> str:
+def play(options: argparse.Namespace, root: Path, kills_at: int) -> str:
     """One round on a store of its own; says what happened, raises if it was not right."""
     lab, runs = root / "lab", root / "runs.txt"
     lab.mkdir()
@@ -78,18 +78,31 @@ def play(options: argparse.Namespace, root: Path, kill_after: float | None) -> s
         )
         for number in range(options.sessions)
     ]
-    if kill_after is not None:
-        time.sleep(kill_after)
-        os.killpg(sessions[0].pid, signal.SIGKILL)
-    codes = [session.wait() for session in sessions]
-    check_codes(codes, root, killed=kill_after is not None)
+    killed = kill_at_work(lab, runs, kills_at, sessions) if kills_at else 0
+    codes = {session.pid: session.wait() for session in sessions}
+    check_codes(codes, root, killed)
     return judge(options, lab, runs)
 
 
-def check_codes(codes: list[int], root: Path, *, killed: bool) -> None:
+def kill_at_work(lab: Path, runs: Path, after: int, sessions: list[subprocess.Popen]) -> int:
+    """Kill the first session found at work on a trial once so many were executed; its process."""
+    pids = {session.pid for session in sessions}
+    while True:
+        time.sleep(0.005)
+        if not runs.exists() or len(runs.read_text().splitlines()) < after:
+            continue
+        newest = sorted((lab / "trials").glob("grid/*/*/trial.json"), key=os.path.getmtime)[-10:]
+        for file in newest:
+            record = json.loads(file.read_text())
+            if record["status"] == "running" and record["pid"] in pids:
+                os.killpg(record["pid"], signal.SIGKILL)
+                return record["pid"]
+
+
+def check_codes(codes: dict[int, int], root: Path, killed: int) -> None:
     """Every session but a killed one has to end well."""
-    for number, code in enumerate(codes):
-        if code and not (killed and number == 0 and code == -signal.SIGKILL):
+    for number, (pid, code) in enumerate(codes.items()):
+        if code and not (pid == killed and code == -signal.SIGKILL):
             text = (root / f"session{number}.txt").read_text()
             raise SystemExit(f"session {number} ended with {code}:\n{text[-3000:]}")
 

@@ -5,6 +5,8 @@ runs each of them once, every other round in reverse order, and medians are comp
 
 CPU time is that of the process and of all its descendants, those included that outlive it or that
 it never waited for (a kernel, a fork server): on Linux this process adopts and reaps them.
+
+Byte code is kept, as it is for users: the first round, which is not counted, compiles it.
 """
 
 import ctypes
@@ -69,7 +71,7 @@ def run(command: Command) -> Cost:
         process = subprocess.Popen(
             command.argv,
             cwd=command.cwd,
-            env={**os.environ, **command.env},
+            env={**os.environ, "PYTHONDONTWRITEBYTECODE": "", **command.env},
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,

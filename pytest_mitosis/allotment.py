@@ -6,17 +6,17 @@ Runs in the pytest process the item belongs to. Leases are the store's business
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from pytest_mitosis.plan.resources import Request, join_requests, override
-from pytest_mitosis.run.machine import VISIBLE, Machine, read_machine, thread_variables
-from pytest_mitosis.store.leases import Lease, Leases, Share
 
 if TYPE_CHECKING:
     from pytest_mitosis.plan.references import LoadedExperiment
+    from pytest_mitosis.run.machine import Machine
     from pytest_mitosis.session import ExperimentSession
+    from pytest_mitosis.store.leases import Lease, Leases
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +31,8 @@ class Allotment:
         """Variables for the trial's process."""
         if self.lease is None:
             return {}
+        from pytest_mitosis.run.machine import VISIBLE, thread_variables
+
         gpus = {VISIBLE: ",".join(self.lease.share.gpus)} if self.request.gpus else {}
         return {**thread_variables(self.request.cpus), **gpus}
 
@@ -49,10 +51,13 @@ class Allotments:
     """Gives the trials of one session their part of the machine."""
 
     session: ExperimentSession
+    _requests: dict[str, Request] = field(default_factory=dict)
 
     @cached_property
     def machine(self) -> Machine:
         """What there is; looked at once."""
+        from pytest_mitosis.run.machine import read_machine
+
         requests = [self.request_of(one) for one in self.session.loaded]
         wants_gpus = any(one.gpus for one in requests)
         return read_machine(self.session.project.gpus, wants_gpus=wants_gpus)
@@ -60,16 +65,21 @@ class Allotments:
     @cached_property
     def leases(self) -> Leases:
         """The leases of this machine."""
+        from pytest_mitosis.store.leases import Leases
+
         return Leases(self.session.project.trials_folder)
 
     def request_of(self, loaded: LoadedExperiment) -> Request:
         """What a trial asks for: marks, over them the table's entries for steps and experiment."""
-        table = self.session.project.resources
-        steps = [
-            override(request, table.get(step.name, Request()))
-            for step, request in zip(loaded.steps, loaded.requests, strict=True)
-        ]
-        return override(join_requests(steps), table.get(loaded.name, Request()))
+        if loaded.name not in self._requests:
+            table = self.session.project.resources
+            steps = [
+                override(request, table.get(step.name, Request()))
+                for step, request in zip(loaded.steps, loaded.requests, strict=True)
+            ]
+            joined = override(join_requests(steps), table.get(loaded.name, Request()))
+            self._requests[loaded.name] = joined
+        return self._requests[loaded.name]
 
     def require_possible(self) -> None:
         """Refuse what this machine can never give.
@@ -83,14 +93,17 @@ class Allotments:
             if request := self.request_of(loaded):
                 self.machine.require(request, loaded.name)
 
-    def try_take(self, loaded: LoadedExperiment, owner: str) -> Allotment | None:
+    def try_take(self, loaded: LoadedExperiment) -> Allotment | None:
         """What a trial asks for, or None as long as other trials have too much of it."""
         request = self.request_of(loaded)
         if not request:
             return Allotment(request)
+        from pytest_mitosis.store.folder import new_id
+        from pytest_mitosis.store.leases import Share
+
         machine = self.machine
         there_is = Share(machine.cpus, machine.gpus, machine.memory, machine.processors)
-        lease = self.leases.try_take(owner, there_is, request)
+        lease = self.leases.try_take(new_id(), there_is, request)
         return None if lease is None else Allotment(request, lease)
 
     def give_back(self, allotment: Allotment) -> None:

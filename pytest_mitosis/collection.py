@@ -76,7 +76,6 @@ class Collection:
             metafunc.parametrize(
                 TRIAL,
                 [pytest.param(s, id=s.id, marks=_variant_marks(s)) for s in planned.specs],
-                indirect=True,
             )
 
     @pytest.hookimpl(tryfirst=True)

@@ -23,7 +23,7 @@ from pytest_mitosis.run.jobs import Describer, argument_identities, build_job
 from pytest_mitosis.run.launcher import Order
 from pytest_mitosis.store.attempts import claim_attempt, put_by, stopped_trial
 from pytest_mitosis.store.files import store_errors
-from pytest_mitosis.store.folder import MANIFEST, Claim, claim, new_id, release
+from pytest_mitosis.store.folder import MANIFEST, Claim, claim, release
 from pytest_mitosis.store.locks import Held
 from pytest_mitosis.store.reuse import Reuse, Wanted
 
@@ -98,7 +98,7 @@ class Orders:
             earlier = self.precedents.look(self._wanted(item)).trial
             if earlier is not None:
                 return earlier
-        allotment = allotments.try_take(planned.loaded, new_id())
+        allotment = allotments.try_take(planned.loaded)
         if allotment is None:
             return Wait("what other trials hold of this machine")
         try:

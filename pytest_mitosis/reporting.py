@@ -45,11 +45,11 @@ class Reporter:
 
     def pytest_report_header(self) -> str:
         """Emitted at the start, in the controller."""
-        from pytest_mitosis.store.folder import iterate_folders
+        from pytest_mitosis.store.folder import count_trials
         from pytest_mitosis.store.locks import iterate_locks
 
         project = self.session.project
-        trials = sum(1 for _ in iterate_folders(project.trials_folder))
+        trials = count_trials(project.trials_folder)
         locks = sum(1 for _ in iterate_locks(project.locks_folder))
         store = _relative(project.trials_folder)
         return (
@@ -141,10 +141,6 @@ class Reporter:
             terminal.write_line(f" {line}")
 
     def _pointers(self, rows: list[Row], *, failed: bool) -> list[str]:
-        from pytest_mitosis.store.files import store_errors
-        from pytest_mitosis.store.rows import write_summary
-
-        store = self.session.project.trials_folder
         told = []
         if len(rows) == 1:
             told.append(f"notebook {_relative(Path(rows[0].folder, 'notebook.html'))}")
@@ -152,8 +148,7 @@ class Reporter:
             if not all(row.status == REUSED for row in rows):
                 told.append(self._browse())
             if not all(row.draft or row.status == REUSED for row in rows):  # it is as it was
-                with store_errors(store):
-                    told.append(f"table {_relative(write_summary(store))}")
+                told.append(self._tabulate())
         except MitosisError as error:
             self.rows.append(Row(refusal=Refusal.STORE, reason=str(error)))
             told.append(str(error))
@@ -179,6 +174,15 @@ class Reporter:
         except Exception as error:
             return f"the browser could not be refreshed: {type(error).__name__}: {error}"
         return f"browse {_relative(page)}"
+
+    def _tabulate(self) -> str:
+        """Write the table of all trials anew."""
+        from pytest_mitosis.store.files import store_errors
+        from pytest_mitosis.store.rows import write_summary
+
+        store = self.session.project.trials_folder
+        with store_errors(store):
+            return f"table {_relative(write_summary(store))}"
 
     def _exit(self) -> tuple[ExitCode | None, str]:
         for code, refusal in (

@@ -40,7 +40,6 @@ from pytest_mitosis.run.jobs import Describer
 from pytest_mitosis.run.launcher import Handle, Order
 from pytest_mitosis.store.files import store_errors
 from pytest_mitosis.store.locks import Held, Name, take_lock, withdraw
-from pytest_mitosis.store.rows import against_last
 from pytest_mitosis.table import Refusal, Row, reused_row, row_of
 
 if TYPE_CHECKING:
@@ -206,6 +205,8 @@ class Runner:
         if isinstance(found, Trial):
             item.stash[PROVEN] = True  # by the trial that ran
             return self._record_row(item, reused_row(found, spec)), None
+        from pytest_mitosis.store.rows import against_last  # needless where nothing runs
+
         trial, outcome = found
         item.stash[PROVEN] = outcome.proven
         row = self._record_row(item, row_of(trial, spec, against_last(trial)))

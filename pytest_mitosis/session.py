@@ -241,7 +241,8 @@ def wake(config: pytest.Config) -> None:
         raise pytest.UsageError(str(error)) from None
     manager = config.pluginmanager
     manager.register(session, NAME)
-    manager.register(fixtures, "mitosis-fixtures")
+    manager.register(fixtures.session_fixtures(session), "mitosis-session-fixtures")
+    manager.register(fixtures.Fixtures(session), "mitosis-fixtures")
     manager.register(collection.Collection(session), "mitosis-collection")
     reporter = reporting.Reporter(session)
     manager.register(reporter, "mitosis-reporting")
@@ -273,13 +274,6 @@ def _bound_workers(config: pytest.Config, jobs: int) -> None:
     config.option.tx = config.option.tx[:jobs]
     if asked > jobs and not hasattr(config, "workerinput"):
         print(f"mitosis: {jobs} of {asked} workers, one trial each, since --exp-jobs is {jobs}")
-
-
-def session_of(config: pytest.Config) -> ExperimentSession:
-    """The session object of ``config``."""
-    session = config.pluginmanager.get_plugin(NAME)
-    assert isinstance(session, ExperimentSession)
-    return session
 
 
 def _read_session(config: pytest.Config) -> ExperimentSession:

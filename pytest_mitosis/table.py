@@ -6,8 +6,9 @@ Rows travel from xdist's workers to its controller as JSON, on reports; so they 
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Self
 
 from pytest_mitosis.model import Kind, Status, Trial, TrialSpec
@@ -63,9 +64,10 @@ class Row:
 
     def to_text(self) -> str:
         """JSON, so that a report carries nothing but text."""
-        return json.dumps(asdict(self))
+        return json.dumps({name: getattr(self, name) for name in self.__slots__})
 
     @classmethod
+    @lru_cache(maxsize=4)  # a report is read for its word, then for the table
     def from_text(cls, text: str) -> Self:
         """The row in ``text``."""
         data = json.loads(text)
@@ -94,7 +96,7 @@ def row_of(trial: Trial, spec: TrialSpec, against: str) -> Row:
 
 def reused_row(trial: Trial, spec: TrialSpec) -> Row:
     """The row of an earlier trial that does for this session's."""
-    return replace(row_of(trial, spec, ""), status=REUSED, seconds=0.0, notes=())
+    return row_of(trial, spec, "").replaced(status=REUSED, seconds=0.0, notes=())
 
 
 def parts_of(spec: TrialSpec) -> tuple[tuple[str, str], ...]:

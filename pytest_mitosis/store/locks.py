@@ -80,6 +80,7 @@ class Held:
     notes: tuple[str, ...] = ()
 
 
+@lru_cache(maxsize=4096)
 def lock_file(locks: Path, name: Name, revision: int = 1) -> Path:
     """Where a revision of the lock of ``name`` is."""
     folder = locks / folder_name(name.step) / folder_name(name.parameter)
@@ -273,6 +274,7 @@ def revisions(file: Path) -> list[Path]:
     return [one for one in (first, *(_revision_file(first, n) for n in numbers)) if one.exists()]
 
 
+@lru_cache(maxsize=4096)
 def _revision_file(first: Path, revision: int) -> Path:
     return first.with_name(f"{first.stem}@{revision}.json") if revision > 1 else first
 
