@@ -83,6 +83,21 @@ def test_a_change_anywhere_is_seen_and_named(value, other, data):
     assert all(found.startswith(path) for found in errors(old, new))
 
 
+near = st.sampled_from(
+    [0, 0.0, -0.0, False, None, "", "0", b"", 1, 1.0, True, 0.1, "white", [], (), {}, {0: []}]
+    + [np.zeros(0), np.zeros(1), np.ones(1), np.float64(1.0), Noise(), Point(0, 0), [[]], ((),)]
+)
+alike = st.recursive(near, containers, max_leaves=4)
+
+
+@QUICK
+@given(alike, alike)
+def test_the_comparison_has_errors_exactly_if_the_digests_differ(left, right):
+    old, new = describe(left), describe(right)
+    assert bool(errors(old, new)) is (old.digest != new.digest)
+    assert bool(errors(new, old)) is (old.digest != new.digest)
+
+
 @QUICK
 @given(scalars, scalars)
 def test_scalars_agree_exactly_if_type_and_text_do(left, right):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 import shutil
@@ -103,6 +104,27 @@ def test_overridden_guard_allows_notes_and_nothing_else(clone, run):
     note.unlink()
     assert code == 1
     assert "commit these first (only notes/ may differ)" in printed
+
+
+def test_detectors_are_locked_by_their_settings(clone, run):
+    command = "pytest -p mitosis --exp counting --variant detector=* --variant rate=*"
+    code, printed = run("described_objects", command)
+    assert code == 0, printed
+    assert len(folders(clone, "described_objects", "counting/*")) == 6
+    example = clone.path / "conftest_examples/described_objects"
+    lock = json.loads((example / "trials/locks/counting/detector/photodiode.json").read_text())
+    leaves = {path: text for path, _, text in lock["description"]["leaves"]}
+    assert leaves["['efficiency']"] == "float 0.8"
+    assert "connection" not in str(leaves)
+    conftest = example / "conftest.py"
+    before = conftest.read_text()
+    conftest.write_text("")
+    clone.commit()
+    code, printed = run("described_objects", command)
+    conftest.write_text(before)
+    clone.commit()
+    assert code == 1
+    assert ".connection is a _thread.lock: process state, not a value" in printed
 
 
 def test_every_command_of_the_examples_names_what_exists(clone, run):
