@@ -84,8 +84,11 @@ def test_a_change_anywhere_is_seen_and_named(value, other, data):
 
 
 near = st.sampled_from(
-    [0, 0.0, -0.0, False, None, "", "0", b"", 1, 1.0, True, 0.1, "white", [], (), {}, {0: []}]
-    + [np.zeros(0), np.zeros(1), np.ones(1), np.float64(1.0), Noise(), Point(0, 0), [[]], ((),)]
+    [
+        *(0, 0.0, -0.0, False, 1, 1.0, True, 0.1, None, "", "0", "white", b""),
+        *([], (), {}, {0: []}, [[]], ((),)),
+        *(np.zeros(0), np.zeros(1), np.ones(1), np.float64(1.0), Noise(), Point(0, 0)),
+    ]
 )
 alike = st.recursive(near, containers, max_leaves=4)
 
