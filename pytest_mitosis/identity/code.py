@@ -12,9 +12,7 @@ import hashlib
 import json
 import os
 import platform
-import sys
 from dataclasses import asdict, dataclass, field, replace
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from pytest_mitosis.identity.contents import read_content
@@ -191,23 +189,8 @@ def compare_code(
 
 
 def installed_versions() -> Mapping[str, str]:
-    """Return the distributions importable in this process, and Python's version.
-
-    Scanned again only after an install.
-    """
-    stamps = []
-    for place in sys.path:
-        try:
-            stamps.append((place, os.stat(place or ".").st_mtime_ns))  # noqa: PTH116
-        except OSError:
-            continue
-    return _versions(tuple(stamps))
-
-
-@lru_cache(maxsize=4)
-def _versions(stamps: tuple[tuple[str, int], ...]) -> Mapping[str, str]:
-    found = installed([place for place, _ in stamps])
-    versions = {normalized(one.name): one.revision for one in found}
+    """Return the distributions importable in this process, and Python's version."""
+    versions = {normalized(one.name): one.revision for one in installed()}
     return {**versions, PYTHON: platform.python_version()}
 
 

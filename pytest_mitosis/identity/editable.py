@@ -10,15 +10,19 @@ import hashlib
 import json
 import os
 import sys
+import time
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import unquote, urlsplit, urlunsplit
 
 from pytest_mitosis.identity.location import find_root
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+SETTLED_NS = 2_000_000_000
 
 
 @dataclass(frozen=True)
@@ -58,24 +62,61 @@ class Installed:
         return self.version
 
 
+class Place(NamedTuple):
+    """A folder of the import path as it is now; what is installed in equal ones is the same."""
+
+    path: str
+    mtime_ns: int
+    inode: int
+    device: int
+
+
 def installed(search: Sequence[str] | None = None) -> tuple[Installed, ...]:
     """Return every distribution on `search` (else ``sys.path``), of each name the first.
 
     A project's own ``.egg-info`` in the current folder gives way to the record of its install.
     """
     found: dict[str, Installed] = {}
-    for place in dict.fromkeys(sys.path if search is None else search):
-        try:
-            names = sorted(os.listdir(place or "."))
-        except OSError:
-            continue
-        for entry in names:
-            if (one := _from_folder(place or ".", entry)) is None:
-                continue
-            key = normalized(one.name)
+    for place in places(search):
+        for key, one in installed_in(place):
             if key not in found or (one.origin and found[key].folder.suffix == ".egg-info"):
                 found[key] = one
     return tuple(found.values())
+
+
+def places(search: Sequence[str] | None = None) -> tuple[Place, ...]:
+    """Look at the folders of `search`, else of ``sys.path``."""
+    found = []
+    for path in dict.fromkeys(sys.path if search is None else search):
+        try:
+            stat = os.stat(path or ".")  # noqa: PTH116  asked for several times in each trial
+        except OSError:
+            continue
+        found.append(Place(path, stat.st_mtime_ns, stat.st_ino, stat.st_dev))
+    return tuple(found)
+
+
+def installed_in(place: Place) -> tuple[tuple[str, Installed], ...]:
+    """Return the distributions of a folder by normalised name; read again after an install.
+
+    A folder that changed this moment may change again without another time of change, so what is
+    found there is not remembered.
+    """
+    is_settled = time.time_ns() - place.mtime_ns > SETTLED_NS
+    return _remembered(place) if is_settled else _read(place)
+
+
+def _read(place: Place) -> tuple[tuple[str, Installed], ...]:
+    folder = place.path or "."
+    try:
+        names = sorted(os.listdir(folder))
+    except OSError:
+        return ()
+    found = [one for name in names if (one := _from_folder(folder, name)) is not None]
+    return tuple((normalized(one.name), one) for one in found)
+
+
+_remembered = lru_cache(maxsize=256)(_read)
 
 
 def _from_folder(place: str, entry: str) -> Installed | None:

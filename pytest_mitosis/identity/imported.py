@@ -10,11 +10,18 @@ import re
 import sys
 import sysconfig
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pytest_mitosis.identity.contents import read_content
-from pytest_mitosis.identity.editable import Installed, installed, normalized
+from pytest_mitosis.identity.editable import (
+    Installed,
+    installed,
+    installed_in,
+    normalized,
+    places,
+)
 from pytest_mitosis.identity.location import find_root
 
 if TYPE_CHECKING:
@@ -84,14 +91,14 @@ def imported_files() -> tuple[ImportedFile, ...]:
 
 def project_paths() -> dict[str, str]:
     """Map the real path of each imported project file to its module, without reading it."""
-    places = installed_places()
+    outside = installed_places()
     found: dict[str, str] = {}
     for name, path in _module_files():
         # Most are installed, and following links costs more than the rest together.
-        if path.startswith(places):
+        if path.startswith(outside):
             continue
         real = os.path.realpath(path)
-        if real.startswith(places) or not SITE_FOLDERS.isdisjoint(Path(real).parts):
+        if real.startswith(outside) or not SITE_FOLDERS.isdisjoint(Path(real).parts):
             continue
         if EDITOR_FOLDERS.search(real):
             continue
@@ -142,11 +149,21 @@ def file_of(name: str) -> str | None:
 
 def installed_places() -> tuple[str, ...]:
     """Return the folders whose code is told by name and version instead of content."""
+    # `pip install --target`: a folder of the path in which distributions lie.
+    targets = (
+        os.path.abspath(place.path)  # noqa: PTH100
+        for place in places()
+        if any(one.folder.suffix == ".dist-info" for _, one in installed_in(place))
+    )
+    return _with_real_ones(frozenset(targets))
+
+
+@lru_cache(maxsize=8)
+def _with_real_ones(targets: frozenset[str]) -> tuple[str, ...]:
     paths = sysconfig.get_paths()
     kinds = ("stdlib", "platstdlib", "purelib", "platlib")
     folders = {paths[kind] for kind in kinds} | {os.path.dirname(os.__file__), OWN_FOLDER}  # noqa: PTH120
-    # `pip install --target`: a folder of the path in which distributions lie.
-    folders |= {str(one.folder.parent) for one in installed() if one.folder.suffix == ".dist-info"}
+    folders |= targets
     folders |= {os.path.realpath(folder) for folder in folders}
     return tuple(folder + os.sep for folder in folders)
 

@@ -23,12 +23,29 @@ SET_BY_KERNEL: dict[str, str] = {}
 """Variables a kernel sets as it starts; one kernel runs in a process."""
 
 
+class TrialKernelApp(IPKernelApp):  # type: ignore[misc]  # ipykernel is not typed for mypy here
+    """A kernel without a command line, and without what a person's IPython runs at its start.
+
+    Startup files and settings of one's own are code that no record shows; not to look for them
+    saves a third of a kernel's start as well.
+    """
+
+    def parse_command_line(self, argv: object = None) -> None:
+        """There is none."""
+
+    def load_config_file(self, *_: object, **__: object) -> None:
+        """No settings of the person's own."""
+
+    def init_code(self) -> None:
+        """No startup files."""
+
+
 def serve(life: socket.socket, arguments: dict[str, Any]) -> None:
     """Be a kernel on the sockets of ``connection_file`` until killed."""
     redirect(arguments["stray"])
     config = Config()
     config.HistoryManager.enabled = False
-    app = IPKernelApp.instance(
+    app = TrialKernelApp.instance(
         config=config,
         connection_file=arguments["connection_file"],
         # Only to have it poll no parent and print nothing of its connection: `life` tells more.

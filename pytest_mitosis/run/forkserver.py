@@ -3,8 +3,8 @@
 As the fork server of ``multiprocessing``, which is not used itself because a trial would inherit
 it: what an experiment starts with ``multiprocessing`` has to come from the trial's own process,
 and that server imports the ``__main__`` of pytest. One thread, no sockets of Jupyter, no random
-numbers drawn: what a fork inherits is imported modules only. Runs in a process of its own, whose
-parent is the one that starts trials; ends when that is gone.
+numbers drawn: what a fork inherits is imported modules, and what is known to be installed. Runs in
+a process of its own, whose parent is the one that starts trials; ends when that is gone.
 """
 
 from __future__ import annotations
@@ -76,6 +76,9 @@ def main() -> None:
     for name in preload:
         problem = problem or _import(name)
     PRELOADED.update(set(sys.modules) - before)
+    from pytest_mitosis.identity.editable import installed
+
+    installed()  # remembered, by the time of each folder's last change
     gc.collect()
     gc.freeze()  # what is here stays as it is: no copies of pages for counting it
     channel.sendall(_line({"problem": problem}))

@@ -132,25 +132,25 @@ class KernelCells(NotebookClient):  # type: ignore[misc]  # nbclient is not type
 
     async def run(self, index: int) -> None:
         """Run a cell of the notebook; what it shows is put below it."""
-        await self._execute(self.nb.cells[index], index)
+        try:
+            await self.async_execute_cell(self.nb.cells[index], index)
+        except CellExecutionError as error:
+            raise CellFailed(error.ename, error.evalue) from None
 
     async def ask(self, code: str) -> None:
-        """Run code unseen."""
-        self.nb.cells.append(nbformat.v4.new_code_cell(code))
-        try:
-            await self._execute(self.nb.cells[-1], len(self.nb.cells) - 1, store_history=False)
-        finally:
-            self.nb.cells.pop()
+        """Run code unseen: silently, and without waiting for what it does not show."""
+        request = self.kc.execute(code, silent=True, store_history=False)
+        while True:
+            reply = await self.kc.get_shell_msg()
+            if reply["parent_header"].get("msg_id") == request:
+                break
+        content = reply["content"]
+        if content["status"] != "ok":
+            raise CellFailed(content.get("ename", content["status"]), content.get("evalue", ""))
 
     def save(self) -> None:
         """Write the notebook as it stands, in one step."""
         save_notebook(self.nb, self.shown.folder)
-
-    async def _execute(self, cell: Any, index: int, **options: Any) -> None:
-        try:
-            await self.async_execute_cell(cell, index, **options)
-        except CellExecutionError as error:
-            raise CellFailed(error.ename, error.evalue) from None
 
     async def _async_poll_kernel_alive(self) -> None:
         """Nothing: that the process died is told by an event (nbclient asks every second)."""

@@ -7,12 +7,14 @@ import json
 import os
 import subprocess
 import sys
+import time
 from typing import TYPE_CHECKING
 
 import pytest
 from packaging.requirements import Requirement
 from packaging.version import Version
 
+from pytest_mitosis.identity.editable import installed
 from pytest_mitosis.run.environment import (
     VERSION,
     Environment,
@@ -167,6 +169,18 @@ def test_folder_names_become_normalised_names_and_versions(site):
         "torch": "2.9.1+cu128",
         "zope-interface": "7.0",
     }
+
+
+def test_what_is_installed_later_is_seen_though_folders_are_remembered(site):
+    distribution(site, "one-1.0.dist-info")
+    settled = time.time() - 60
+    os.utime(site, (settled, settled))
+    assert [one.name for one in installed()] == ["one"]
+    unread = len(os.listdir(site))
+    assert [one.name for one in installed()] == ["one"]
+    distribution(site, "two-2.0.dist-info")
+    assert len(os.listdir(site)) == unread + 1
+    assert [one.name for one in installed()] == ["one", "two"]
 
 
 def test_first_of_two_on_the_path_wins_but_own_egg_info_gives_way(site, tmp_path, monkeypatch):

@@ -57,6 +57,33 @@ def outputs(folder):
 
 
 @pytest.mark.parametrize("launcher", ["kernel", "process"])
+def test_what_a_persons_ipython_runs_at_its_start_is_no_part_of_a_trial(
+    project, monkeypatch, tmp_path_factory, launcher
+):
+    home = tmp_path_factory.mktemp("ipython")
+    startup = home / "profile_default/startup"
+    startup.mkdir(parents=True)
+    (startup / "own.py").write_text("import builtins; builtins.own = 1\n")
+    settings = "c.InteractiveShellApp.exec_lines = ['import builtins; builtins.own = 2']\n"
+    for name in ("ipython_config.py", "ipython_kernel_config.py"):
+        (home / "profile_default" / name).write_text(settings)
+    monkeypatch.setenv("IPYTHONDIR", str(home))
+    project.commit(
+        {
+            "exp_own.py": """
+            import builtins
+
+            def exp_own():
+                return {"main": getattr(builtins, "own", 0)}
+            """
+        }
+    )
+    done = project.run_apart("--exp", "own", "--exp-launcher", launcher)
+    assert done.returncode == 0, done.stdout
+    assert manifest(project.only())["metrics"]["main"] == 0
+
+
+@pytest.mark.parametrize("launcher", ["kernel", "process"])
 def test_trial_has_a_process_to_itself(project, monkeypatch, launcher):
     monkeypatch.setenv("SEEN", "by the trial")
     project.commit({"exp_facts.py": FACTS})
