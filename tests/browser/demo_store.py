@@ -46,6 +46,7 @@ SOLVER = {
     "kalman": {"cls": "Kalman", "alpha": None},
 }
 SYSTEM = {name: {"system": name} for name in ("lorenz", "hopf", "rossler", "vdp", "duff", "lv")}
+LOOKUP = {"noise": NOISE, "solver": SOLVER, "system": SYSTEM}
 HARD = {"low": 0.3, "med": 0.6, "high": 1.3, "heavy-tail": 1.0, "stlsq": 1.1, "miosr": 1.0}
 HARD |= {"tv": 0.7, "kalman": 0.5, "lorenz": 1.2, "hopf": 0.8}
 ALPHAS = (0.0001, 0.001, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0)
@@ -219,7 +220,16 @@ def add_trial(
 
 def _job(plan: Plan, key: str, trial: str, iteration: int) -> Job:
     arguments = tuple(
-        Argument(p, kind, name, True, describe(value).digest, describe(value).summary, "")
+        Argument(
+            p,
+            kind,
+            name,
+            tracked=True,
+            digest=describe(value).digest,
+            summary=describe(value).summary,
+            source="",
+            variants=tuple(LOOKUP[p]) if kind is Kind.VARIANT else (),
+        )
         for p, kind, name, value in plan.arguments
     )
     seed = Argument("seed", Kind.SEED, str(plan.seed), True, "", f"int {plan.seed}", "")

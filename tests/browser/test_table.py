@@ -9,6 +9,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 import pytest
+from demo_store import NOISE
 
 
 def trials(store: Path, **wanted: object) -> list[dict]:
@@ -36,6 +37,13 @@ def test_site_opens_from_disk_and_from_a_plain_server(look, store, request, way)
     assert page.locator("#plot svg").count() >= 1
     look.settle(lambda: page.check(facet("experiment", "gridsearch")))
     assert look.count() == len(trials(store, experiment="gridsearch"))
+
+
+def test_variants_of_a_facet_come_in_the_order_of_the_lookup_dictionary(look, site):
+    page = look.open(site)
+    boxes = page.locator('input[data-facet="param.noise"]')
+    shown = [boxes.nth(number).get_attribute("data-value") for number in range(boxes.count())]
+    assert [one for one in shown if one in NOISE] == list(NOISE) != sorted(NOISE)
 
 
 def test_facets_count_what_choosing_would_give(look, store, site):

@@ -47,13 +47,18 @@ def _column(name: str, rows: Sequence[dict[str, Any]]) -> list[Any]:
     values: list[Any] = []
     indices = []
     for row in rows:
-        if name not in row:
+        value = row.get(name)
+        kind = type(value)
+        if kind is str:
+            key = value
+        elif value is None:
             indices.append(-1)
             continue
-        value = row[name]
-        key = (type(value), tuple(value) if isinstance(value, list) else value)
-        index = known.setdefault(key, len(values))
-        if index == len(values):
+        else:  # 1, 1.0 and True are equal, and not the same
+            key = (kind, tuple(value) if kind is list else value)
+        index = known.get(key, -1)
+        if index < 0:
+            index = known[key] = len(values)
             values.append(value)
         indices.append(index)
     if len(values) == len(rows):

@@ -83,6 +83,7 @@ def _parameters(manifest: dict[str, Any]) -> dict[str, Any]:
         columns[f"kind.{name}"] = p.get("kind") if p.get("tracked", True) else "untracked"
         columns[f"digest.{name}"] = str(p.get("digest") or "")[:16]
         columns[f"step.{name}"] = p.get("step")
+        columns[f"order.{name}"] = [str(one) for one in p.get("variants") or ()]
     return columns
 
 
@@ -97,7 +98,10 @@ def _lines(value: object) -> list[str]:
 
 def _plain(value: object) -> object:
     """A number, a text or None as JavaScript keeps it."""
-    if value is None or isinstance(value, bool):
+    kind = type(value)
+    if kind is str:
+        return _text(value)  # type: ignore[arg-type]
+    if value is None or kind is bool:
         return value
     if isinstance(value, int):
         return value if abs(value) < _LARGEST_NUMBER else str(value)

@@ -73,6 +73,13 @@ mitosis.data = (() => {
       "duration_s", "started", "official", "commit", "branch", "user", "host", "environment", "cpu_s", "peak_memory_bytes",
       "failure", "notes", "tainted", "hypothesis", "snapshot", "spec",
     ].filter((name) => columns.has(name)),
+    // Compares values of a column: those of the lookup dictionary in its order, others as people count.
+    order: (name) => {
+      const listed = data.column(`order.${name.slice(6)}`).findLast(Boolean) || [];
+      const rank = new Map(listed.map((one, index) => [one, index]));
+      const place = (one) => rank.get(String(one)) ?? rank.size;
+      return (a, b) => place(a) - place(b) || mitosis.natural(String(a), String(b));
+    },
     distinct: (name, rows) => new Set((rows || [...Array(length).keys()]).map((row) => data.get(name, row))),
     // All of a trial as one lower-case text, for the search.
     haystack: (row) => {

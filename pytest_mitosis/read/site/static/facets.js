@@ -75,7 +75,8 @@ mitosis.facets = (() => {
     const chosen = state.all(`f.${facet.name}`);
     if (!applies(facet, counts)) return null;
     let order = facet.values.map((value, index) => ({ value, count: counts[index] }));
-    order.sort((a, b) => (a.value === NONE) - (b.value === NONE) || mitosis.natural(a.value, b.value));
+    const compare = data.order(facet.name);
+    order.sort((a, b) => (a.value === NONE) - (b.value === NONE) || compare(a.value, b.value));
     const long = order.length > MANY;
     const all = order.length;
     if (long && !open.has(facet.name)) {

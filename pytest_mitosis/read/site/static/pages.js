@@ -30,14 +30,14 @@ mitosis.pages = (() => {
     mitosis.fill(place, h("div", { class: "page" },
       h("h1", {}, name), h("p", {}, statuses(rows)), hypothesis ? h("p", {}, h("strong", {}, "Hypothesis. "), hypothesis) : null,
       h("p", {}, h("a", { href: state.link("trials", { "f.experiment": name }) }, "in the table"), h("span", { class: "muted" }, ` · steps ${(data.get("steps", rows[0]) || []).join(", ")}`)),
-      h("h2", {}, "Parameters"), parameters.length ? list(["parameter", "values"], parameters.map((one) => cells(one.slice(6), [...d3.rollup(rows, (v) => v, (row) => data.get(one, row))].sort(([a], [b]) => mitosis.natural(String(a), String(b))).slice(0, 30).map(([value, members]) => h("span", { class: "count" },
+      h("h2", {}, "Parameters"), parameters.length ? list(["parameter", "values"], parameters.map((one) => cells(one.slice(6), [...d3.rollup(rows, (v) => v, (row) => data.get(one, row))].sort(([a], [b]) => data.order(one)(a, b)).slice(0, 30).map(([value, members]) => h("span", { class: "count" },
         data.get(`kind.${one.slice(6)}`, members[0]) === "variant" ? h("a", { href: state.link("variant", { step: data.get(`step.${one.slice(6)}`, members[0]), parameter: one.slice(6).split(".").pop(), variant: value }) }, value) : String(value ?? "–"), h("span", { class: "muted" }, ` ${members.length}`)))))) : h("p", { class: "muted" }, "It takes none."),
       split.length >= 2 ? [h("h2", {}, `main by ${split[1].slice(6)} and ${split[0].slice(6)}`), pivot(rows, split[1], split[0])] : null,
       h("h2", {}, "Over commits"), plot, h("h2", {}, "Latest trials"), newest(rows)));
     if (data.numbers("metric.main")) plot.append(...[mitosis.plots.draw(rows, { x: "commit", y: "metric.main", c: split[0] && data.distinct(split[0], rows).size <= 8 ? split[0] : "", kind: "commits" }, Math.min(1000, Math.max(280, innerWidth - 64)))].flat().filter(Boolean));
   };
   const pivot = (rows, down, across) => {
-    const values = (name) => [...data.distinct(name, rows)].filter((one) => one !== undefined).sort((a, b) => mitosis.natural(String(a), String(b))).slice(0, 20);
+    const values = (name) => [...data.distinct(name, rows)].filter((one) => one !== undefined).sort(data.order(name)).slice(0, 20);
     const cols = values(across), groups = d3.group(rows, (row) => data.get(down, row), (row) => data.get(across, row));
     return list([down.slice(6), ...cols], values(down).map((one) => h("tr", {}, h("th", { scope: "row" }, String(one)), cols.map((other) => { const members = groups.get(one)?.get(other) || []; return h("td", { class: "number" }, spreadOf(members), h("span", { class: "muted small" }, members.length ? ` n=${members.length}` : "")); }))));
   };

@@ -43,7 +43,7 @@ mitosis.plots = (() => {
 
   const palette = (dots, s, options) => {
     if (!s.c) return;
-    const domain = [...new Set(dots.map((d) => d.c))].sort(mitosis.natural);
+    const domain = [...new Set(dots.map((d) => d.c))].sort(data.order(s.c));
     if (domain.length <= MOST_SERIES) options.color = { type: "categorical", domain, scheme: "observable10" };
     else {
       const numbers = data.numbers(s.c);
@@ -71,7 +71,7 @@ mitosis.plots = (() => {
 
   const categorical = (dots, s, width) => {
     const options = frame(s, width);
-    const domain = [...new Set(dots.map((d) => d.x))].sort(mitosis.natural);
+    const domain = [...new Set(dots.map((d) => d.x))].sort(data.order(s.x));
     const longest = Math.max(0, ...domain.map((one) => one.length));
     const tight = longest * 7 > (width - 80) / Math.max(1, domain.length);
     options.x = { domain, label: data.label(s.x), type: "band", padding: 0.15, tickRotate: tight ? -35 : 0, tickFormat: (one) => (one.length > 24 ? `${one.slice(0, 23)}…` : one) };
@@ -162,7 +162,7 @@ mitosis.plots = (() => {
         drawn.forEach((d) => { if (Number.isFinite(numbers[d.row])) lines.push({ ...d, name, v: scale(numbers[d.row]) }); });
         labels.push({ name, v: 0, text: mitosis.number(low) }, { name, v: 1, text: mitosis.number(high) });
       } else {
-        const domain = [...new Set(drawn.map((d) => data.show(name, d.row)))].sort(mitosis.natural), scale = d3.scalePoint(domain, [0, 1]);
+        const domain = [...new Set(drawn.map((d) => data.show(name, d.row)))].sort(data.order(name)), scale = d3.scalePoint(domain, [0, 1]);
         if (domain.length === 1) scale.range([0.5, 0.5]);
         drawn.forEach((d) => lines.push({ ...d, name, v: scale(data.show(name, d.row)) }));
         domain.slice(0, 12).forEach((one) => labels.push({ name, v: scale(one), text: one.length > 16 ? `${one.slice(0, 15)}…` : one }));
