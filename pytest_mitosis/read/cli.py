@@ -64,7 +64,7 @@ def commands() -> None:
 def main() -> None:
     """Run the tool; a mistake is said on standard error, its exit code is that of ``pytest``."""
     try:
-        commands()
+        commands(prog_name="pytest-mitosis")
     except MitosisError as error:
         click.echo(f"ERROR: {error}", err=True)
         sys.exit(next((code for kind, code in EXIT_CODES.items() if isinstance(error, kind)), 4))

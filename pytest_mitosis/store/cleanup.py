@@ -1,4 +1,4 @@
-"""What of a store can go: old drafts, superseded trials, and what crashes left behind.
+"""What of a store can go: old drafts, superseded trials, unused steps, and what crashes left.
 
 Never an official trial, a running one, a lock, or the last trial of a spec that is done. A folder
 is taken out of sight in one step and then removed; its iteration is never used again.
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from pytest_mitosis.model import Status, StoreError, Trial
 from pytest_mitosis.store.folder import DRAFTS, iterate_folders, read_trial
+from pytest_mitosis.store.steps import RECORD, iterate_steps
 from pytest_mitosis.store.turns import is_held
 
 if TYPE_CHECKING:
@@ -36,7 +37,11 @@ class Candidate:
 
 
 def candidates(
-    store: Path, *, drafts_after: float | None, superseded_after: float | None
+    store: Path,
+    *,
+    drafts_after: float | None,
+    superseded_after: float | None,
+    steps_after: float | None = None,
 ) -> list[Candidate]:
     """What can go.
 
@@ -45,8 +50,13 @@ def candidates(
     drafts_after, superseded_after : float or None
         Seconds after which a draft, or a trial whose spec was done again later, can go; None keeps
         them.
+    steps_after : float or None
+        Seconds after its last use that a step shared by trials can go; the trials keep what they
+        took from it.
     """
     found = list(_leftovers(store))
+    if steps_after is not None:
+        found += _steps(store, steps_after)
     trials = []
     for folder in iterate_folders(store, drafts=True):
         try:
@@ -100,6 +110,13 @@ def _superseded(
             yield Candidate(trial.folder, why, _size(trial.folder))
 
 
+def _steps(store: Path, after: float) -> Iterator[Candidate]:
+    for folder in iterate_steps(store):
+        age = _age(folder / RECORD)
+        if age > after:
+            yield Candidate(folder, f"shared step, not used for {_days(age)}", _size(folder))
+
+
 def _leftovers(store: Path) -> Iterator[Candidate]:
     """What was written beside its place and never moved there, in the folders of ours."""
     for path in store.rglob(".*"):
@@ -144,5 +161,7 @@ def _days(seconds: float) -> str:
 
 
 def _size(path: Path) -> int:
+    """Bytes that go with it; what another trial or step has as well (a hard link) stays."""
     files = path.rglob("*") if path.is_dir() and not path.is_symlink() else [path]
-    return sum(file.lstat().st_size for file in files if file.is_symlink() or file.is_file())
+    stats = [file.lstat() for file in files if file.is_symlink() or file.is_file()]
+    return sum(stat.st_size for stat in stats if stat.st_nlink == 1)

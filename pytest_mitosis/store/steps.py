@@ -8,6 +8,7 @@ know how a step is run.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -25,13 +26,14 @@ from pytest_mitosis.store.folder import (
     damaged,
     folder_name,
     folders_by_turn,
+    is_trial_name,
     now,
     user_name,
 )
 from pytest_mitosis.store.turns import holder
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
     from pytest_mitosis.model import Job
@@ -196,10 +198,19 @@ def _gather(source: Path, target: Path) -> None:
 
 def take_over(step: SharedStep, target: Path) -> None:
     """Put what a shared step left into the folder of the trial that goes on from there."""
+    with contextlib.suppress(OSError):
+        os.utime(step.folder / RECORD)  # when it was last of use
     (target / RESULTS).mkdir(exist_ok=True)
     for file in sorted((step.folder / RESULTS).iterdir()):
         _link(file, target / RESULTS / file.name)
     _copy_files(step.folder / FILES, target / FILES)
+
+
+def iterate_steps(store: Path) -> Iterator[Path]:
+    """The folders of all shared steps; the time of their record is that of their last use."""
+    for record in store.glob(f"{STEPS}/*/*/*/{RECORD}"):
+        if is_trial_name(record.parent.name):
+            yield record.parent
 
 
 def _read(folder: Path) -> SharedStep | None:

@@ -13,6 +13,7 @@ import time
 import zipfile
 
 import pytest
+from factories import put
 from stores import COMMIT, add_trial, lock, variant
 
 from pytest_mitosis.read import cli
@@ -451,6 +452,26 @@ def test_gc_lists_first_and_removes_only_what_may_go(call, store):
     left = {f.name.partition("-")[2] for f in iterate_folders(store)}
     assert left == {"7f3k2qaa", "again003", "again005"}
     assert call("gc")[1] == "nothing to remove\n"
+
+
+def test_gc_removes_steps_that_no_trial_took_for_long(call, store):
+    fill(store)
+    shared = store / "steps/sim_data/0a1b2c3d4e5f6071"
+    for name, days in (("1-k2m9xwq1", 40), ("2-7f3k2qaa", 10)):
+        (shared / name / "results").mkdir(parents=True)
+        put(shared / name / "results/sim_data.json", "x" * 1000)
+        put(shared / name / "step.json", "{}")
+        os.utime(shared / name / "step.json", (time.time() - days * 86400,) * 2)
+    kept = store / "fit_eval/noise=low/1-k2m9xwq1/taken.json"
+    os.link(shared / "1-k2m9xwq1/results/sim_data.json", kept)
+    (one,) = json.loads(call("gc", "--json")[1])
+    assert one["path"].endswith("1-k2m9xwq1")
+    assert one["why"] == "shared step, not used for 40 days"
+    assert one["bytes"] == 2, "what the trial has as well is not freed"
+    assert json.loads(call("gc", "--steps", "never", "--json")[1]) == []
+    call("gc", "--yes")
+    assert [path.name for path in shared.iterdir()] == ["2-7f3k2qaa"]
+    assert kept.read_text() == "x" * 1000
 
 
 # rename

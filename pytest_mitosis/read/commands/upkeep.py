@@ -64,6 +64,9 @@ def verify(*, as_json: bool, trials_folder: Path | None) -> None:
     metavar="AGE",
     help="Also trials older than this whose spec was done again since.",
 )
+@click.option(
+    "--steps", default="30d", metavar="AGE", help="Shared steps not used for so long; 'never'."
+)
 @click.option("--yes", is_flag=True, help="Remove them; without it they are only listed.")
 @JSON
 @FOLDER
@@ -71,20 +74,23 @@ def gc(
     *,
     drafts: str,
     superseded: str | None,
+    steps: str,
     yes: bool,
     as_json: bool,
     trials_folder: Path | None,
 ) -> None:
-    """List what can go, and with --yes remove it: drafts older than 30 days, and what crashes left.
+    """List what can go, and with --yes remove it.
 
-    AGE is a number with h, d or w. Official and running trials, locks, and the last trial of each
-    spec that is done always stay.
+    Drafts older than 30 days, results of shared steps that no trial took for 30 days (trials keep
+    what they took), and what crashes left. AGE is a number with h, d or w. Official and running
+    trials, locks, and the last trial of each spec that is done always stay.
     """
     store = find_store(trials_folder).absolute()
     found = candidates(
         store,
         drafts_after=_seconds("--drafts", drafts),
         superseded_after=_seconds("--superseded", superseded or "never"),
+        steps_after=_seconds("--steps", steps),
     )
     if yes and found:
         with store_errors(store):
