@@ -124,6 +124,7 @@ class Orders:
     def _order(self, item: pytest.Function, planned: Planned, allotment: Allotment) -> Order:
         """Begin the item's trial: from now on it is on disk."""
         assert planned.loaded is not None
+        _ = self.session.launcher  # what it starts comes up during the next import
         # Imported here, as it takes longer than to reuse a hundred trials.
         from pytest_mitosis.run.trial import begin_trial
 

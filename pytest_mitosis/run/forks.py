@@ -53,15 +53,13 @@ class ForkServer:
         self._turn = asyncio.Lock()
 
     @classmethod
-    async def start(cls, preload: tuple[str, ...], ipython: Path) -> ForkServer:
-        """Start a server and wait until it has imported what forks need.
+    def spawn(cls, preload: tuple[str, ...], ipython: Path) -> ForkServer:
+        """Start a server; it is of use once it is `ready`.
 
         Raises
         ------
         ForkServerError
-            If it does not come up here.
-        PreloadError
-            If a module of ``preload`` cannot be imported.
+            If there cannot be one here.
         """
         if not hasattr(os, "fork") or not hasattr(os, "waitid"):
             raise ForkServerError("this platform has no forks")
@@ -77,16 +75,26 @@ class ForkServer:
                 start_new_session=True,  # Ctrl-C is for this process, which then ends trials
             )
         ours.setblocking(False)
-        server = cls(process, ours)
+        return cls(process, ours)
+
+    async def ready(self) -> None:
+        """Wait until it has imported what forks need.
+
+        Raises
+        ------
+        ForkServerError
+            If it does not come up.
+        PreloadError
+            If a module of ``preload`` cannot be imported.
+        """
         try:
-            problem = (await server._answer())["problem"]
+            problem = (await self._answer())["problem"]
         except ForkServerError:
-            await server.close()
+            await self.close()
             raise
         if problem:
-            await server.close()
+            await self.close()
             raise PreloadError(f"{problem}; correct preload in [tool.mitosis]")
-        return server
 
     async def fork(self, kind: str, arguments: dict[str, Any]) -> Fork:
         """A new process of a kind the server knows.

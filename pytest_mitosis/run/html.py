@@ -35,6 +35,12 @@ def render_page(notebook: Any, folder: Path, title: str) -> None:
     write_bytes(folder / PAGE, page.encode("utf-8", "backslashreplace"))
 
 
+def prepare_pages() -> None:
+    """Import and make what pages need, so that the first one does not wait for it."""
+    with _RENDERING:
+        _exporter()
+
+
 @functools.cache
 def _exporter() -> Any:  # nbconvert has no types
     """One exporter for all trials of a process: making one costs more than using it."""

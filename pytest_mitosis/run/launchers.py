@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from pytest_mitosis.run.launcher import Launcher
-    from pytest_mitosis.run.process import Engine
+    from pytest_mitosis.run.warm import Kind
 
 KERNEL, PROCESS, INLINE = "kernel", "process", "inline"
 NAMES = (KERNEL, PROCESS, INLINE)
@@ -31,16 +31,22 @@ def make_launcher(
         from pytest_mitosis.run.inline import InlineLauncher
 
         return InlineLauncher(trace)
-    from pytest_mitosis.run.loop import LoopLauncher
     from pytest_mitosis.run.warm import ForkedProcesses
 
-    def make_engine() -> Engine:
-        if name == PROCESS:
-            from pytest_mitosis.run.shells import Shells
+    engine = ForkedProcesses(_shells if name == PROCESS else _kernels, preload)
+    # After it, as this imports for half a second, in which the engine's server does the same.
+    from pytest_mitosis.run.loop import LoopLauncher
 
-            return ForkedProcesses(Shells(), preload)
-        from pytest_mitosis.run.kernels import Kernels
+    return LoopLauncher(engine)
 
-        return ForkedProcesses(Kernels(), preload)
 
-    return LoopLauncher(make_engine)
+def _shells() -> Kind:
+    from pytest_mitosis.run.shells import Shells
+
+    return Shells()
+
+
+def _kernels() -> Kind:
+    from pytest_mitosis.run.kernels import Kernels
+
+    return Kernels()

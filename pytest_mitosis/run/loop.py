@@ -18,7 +18,7 @@ from pytest_mitosis.run.attempt import GRACE_SECONDS, Attempt
 from pytest_mitosis.run.trial import record
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
+    from collections.abc import Collection
     from types import FrameType
 
     from pytest_mitosis.model import Outcome, Trial
@@ -46,19 +46,16 @@ class LoopHandle:
 
 
 class LoopLauncher:
-    """Runs trials in processes of an engine; all that are submitted run at once.
+    """Runs trials in processes of an engine; all that are submitted run at once."""
 
-    ``make_engine`` is called on the loop, when the first trial is submitted.
-    """
-
-    def __init__(self, make_engine: Callable[[], Engine], grace: float = GRACE_SECONDS) -> None:
+    def __init__(self, engine: Engine, grace: float = GRACE_SECONDS) -> None:
         self.grace = grace
-        self._make_engine = make_engine
-        self._engine: Engine | None = None
+        self._engine = engine
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
         self._handles: set[LoopHandle] = set()
         self._signals = contextlib.ExitStack()
+        self._is_closed = False
 
     def __enter__(self) -> Self:
         return self
@@ -69,7 +66,6 @@ class LoopLauncher:
     def submit(self, order: Order) -> LoopHandle:
         """Start a trial and return at once."""
         loop = self._running_loop()
-        assert self._engine is not None
         attempt = Attempt(order, self._engine, self.grace)
         future = asyncio.run_coroutine_threadsafe(record(order, attempt), loop)
         handle = LoopHandle(order, future, attempt)
@@ -91,18 +87,21 @@ class LoopLauncher:
 
     def close(self) -> None:
         """Free what the launcher holds; trials still under way are cancelled and waited for."""
+        if self._is_closed:
+            return
+        self._is_closed = True
         if self._loop is None or self._thread is None:
+            asyncio.run(self._engine.close())
             return
         under_way = list(self._handles)
         for handle in under_way:
             self.cancel(handle)
         concurrent.futures.wait([one.future for one in under_way])
-        if self._engine is not None:
-            asyncio.run_coroutine_threadsafe(self._engine.close(), self._loop).result()
+        asyncio.run_coroutine_threadsafe(self._engine.close(), self._loop).result()
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
-        self._loop = self._thread = self._engine = None
+        self._loop = self._thread = None
         self._signals.close()
 
     def _running_loop(self) -> asyncio.AbstractEventLoop:
@@ -114,8 +113,6 @@ class LoopLauncher:
             )
             self._thread.start()
             self._signals.enter_context(stop_signals())
-            made = asyncio.run_coroutine_threadsafe(_call(self._make_engine), self._loop)
-            self._engine = made.result()
         return self._loop
 
 
@@ -150,7 +147,3 @@ def stop_signals() -> Any:
 
 def _interrupt(_number: int, _frame: FrameType | None) -> None:
     raise KeyboardInterrupt
-
-
-async def _call(make: Callable[[], Engine]) -> Engine:
-    return make()

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from pytest_mitosis.model import Failure, Outcome, Status, StoreError
 from pytest_mitosis.run.environment import Environment, requirements_text
-from pytest_mitosis.run.html import render_page
+from pytest_mitosis.run.html import prepare_pages, render_page
 from pytest_mitosis.run.outputs import save_notebook
 from pytest_mitosis.store.files import unwritable, write_json
 from pytest_mitosis.store.folder import (
@@ -57,6 +57,9 @@ async def record(order: Order, attempt: Runs) -> tuple[Trial, Outcome]:
         If the store cannot be written; what the trial left is then in a temporary folder.
     """
     started = now()
+    # While the trial runs; what goes wrong there is told when its page is made.
+    preparing = asyncio.ensure_future(asyncio.to_thread(prepare_pages))
+    preparing.add_done_callback(lambda done: done.cancelled() or done.exception())
     try:
         outcome, built = await attempt.outcome()
     except Exception as error:

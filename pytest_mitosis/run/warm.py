@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import shutil
 import tempfile
 from pathlib import Path
@@ -25,7 +26,7 @@ from pytest_mitosis.run.process import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
 
     from pytest_mitosis.model import Job
     from pytest_mitosis.run.notebook import TrialNotebook
@@ -70,18 +71,27 @@ class Kind(Protocol):
 class ForkedProcesses:
     """Processes of one kind from a fork server; where there is none, new interpreters.
 
-    ``preload`` are modules of others that the server imports for all trials.
+    The server begins to come up at once, while this process may still import what drives trials.
+    ``make_kind`` is called with the first trial; ``preload`` are modules of others that the server
+    imports for all trials.
     """
 
-    def __init__(self, kind: Kind, preload: tuple[str, ...] = ()) -> None:
+    def __init__(self, make_kind: Callable[[], Kind], preload: tuple[str, ...] = ()) -> None:
         self.preload = preload
-        self._kind = kind
+        self._make_kind = make_kind
         # A socket's path has at most 107 characters, so not in the trials folder.
         self._private = Path(tempfile.mkdtemp(prefix="mitosis-"))
         self._server: asyncio.Task[ForkServer] | None = None
         self._next: asyncio.Task[Warm] | None = None
         self._opened = 0
         self._alone: Engine | None = None
+        self._spawned: ForkServer | None = None
+        with contextlib.suppress(ForkServerError):
+            self._spawned = ForkServer.spawn(preload, self._private / "ipython")
+
+    @functools.cached_property
+    def _kind(self) -> Kind:
+        return self._make_kind()
 
     @contextlib.asynccontextmanager
     async def open(self, job: Job, folder: Path, built: TrialNotebook) -> AsyncIterator[Opened]:
@@ -109,9 +119,12 @@ class ForkedProcesses:
         if self._server is not None:
             with contextlib.suppress(ForkServerError, PreloadError):
                 await (await self._server).close()
+        if self._spawned is not None:
+            await self._spawned.close()
         if self._alone is not None:
             await self._alone.close()
-        self._kind.close()
+        if self._opened:
+            self._kind.close()
         shutil.rmtree(self._private, ignore_errors=True)
 
     async def _take(self) -> Warm:
@@ -142,6 +155,11 @@ class ForkedProcesses:
                 await self._server.result().close()
                 self._server = None
         if self._server is None:
-            starting = ForkServer.start(self.preload, self._private / "ipython")
-            self._server = asyncio.create_task(starting)
+            self._server = asyncio.create_task(self._new_server())
         return await asyncio.shield(self._server)
+
+    async def _new_server(self) -> ForkServer:
+        server, self._spawned = self._spawned, None
+        server = server or ForkServer.spawn(self.preload, self._private / "ipython")
+        await server.ready()
+        return server

@@ -228,7 +228,7 @@ def _job(plan: Plan, key: str, trial: str, iteration: int) -> Job:
             digest=describe(value).digest,
             summary=describe(value).summary,
             source="",
-            variants=tuple(LOOKUP[p]) if kind is Kind.VARIANT else (),
+            variants=tuple(LOOKUP.get(p, ())),
         )
         for p, kind, name, value in plan.arguments
     )

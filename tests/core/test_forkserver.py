@@ -27,12 +27,18 @@ async def told(wire: Wire, source: str) -> str:
     return text
 
 
+async def running_server(folder: Path) -> ForkServer:
+    server = ForkServer.spawn((), folder / "ipython")
+    await server.ready()
+    return server
+
+
 def test_fork_finds_jupyter_and_nothing_of_the_user_in_memory(tmp_path, monkeypatch):
     (tmp_path / "numpy.py").write_text("raise RuntimeError('a folder of the user is searched')")
     monkeypatch.chdir(tmp_path)
 
     async def modules() -> dict[str, str | None]:
-        server = await ForkServer.start((), tmp_path / "ipython")
+        server = await running_server(tmp_path)
         shell = await Shells().start(server, tmp_path)
         source = "import sys, json; print(json.dumps({n: getattr(m, '__file__', None)"
         found = json.loads(
@@ -57,7 +63,7 @@ def test_fork_finds_jupyter_and_nothing_of_the_user_in_memory(tmp_path, monkeypa
 
 def test_forks_end_with_the_server_and_its_parent(tmp_path):
     async def pids() -> list[int]:
-        server = await ForkServer.start((), tmp_path / "ipython")
+        server = await running_server(tmp_path)
         shells = [await Shells().start(server, tmp_path) for _ in range(2)]
         await shells[0].wire.ask(source="import time; time.sleep(1000)", numbered=False)
         server._channel.close()  # as if this process were gone
@@ -81,7 +87,7 @@ def test_forks_end_with_the_server_and_its_parent(tmp_path):
 )
 def test_end_of_a_fork_is_told_with_its_code(tmp_path, source, code):
     async def ends() -> int | None:
-        server = await ForkServer.start((), tmp_path / "ipython")
+        server = await running_server(tmp_path)
         shell = await Shells().start(server, tmp_path)
         await shell.wire.ask(source=source, numbered=False)
         died = await shell.process.died
@@ -94,7 +100,7 @@ def test_end_of_a_fork_is_told_with_its_code(tmp_path, source, code):
 
 def test_server_that_is_gone_is_told(tmp_path):
     async def fork() -> None:
-        server = await ForkServer.start((), tmp_path / "ipython")
+        server = await running_server(tmp_path)
         server.process.kill()
         server.process.wait()
         try:
