@@ -72,6 +72,13 @@ OPTIONS: dict[str, dict[str, Any]] = {
         "help": "what runs each trial: kernel (the default), process (without Jupyter), inline "
         "(in this process, for debugging; implied by --pdb and --trace), or one of a conftest's",
     },
+    "--exp-official": {
+        "action": "append",
+        "nargs": "*",
+        "metavar": "GROUP",
+        "help": "run the official trials of these groups, of all without names; what follows up to "
+        "the next option is taken for names of groups, so paths stand before it",
+    },
     "--trials-folder": {
         "metavar": "DIR",
         "help": "keep trials in DIR instead of the configured folder",
@@ -111,7 +118,8 @@ def pytest_configure(config: pytest.Config) -> None:
     """Emitted in every pytest process; wakes the plugin if experiments are asked for."""
     for marker in MARKERS:
         config.addinivalue_line("markers", marker)
-    if config.getoption("exp") or any(is_experiment_node(arg) for arg in config.args):
+    asked = config.getoption("exp") or config.getoption("exp_official") is not None
+    if asked or any(is_experiment_node(arg) for arg in config.args):
         from pytest_mitosis.session import wake
 
         wake(config)

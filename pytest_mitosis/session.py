@@ -10,7 +10,7 @@ import contextlib
 import json
 import shlex
 import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,8 +18,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pytest_mitosis.model import Experiment, MitosisError, PlanError, TreeError, TrialSpec
+from pytest_mitosis.official import Officials, read_officials
 from pytest_mitosis.plan.config import Project, read_project
 from pytest_mitosis.plan.index import Index, read_file
+from pytest_mitosis.plan.official import reference_globs
 from pytest_mitosis.plan.references import LoadedExperiment, load_experiment
 from pytest_mitosis.plan.resources import read_jobs
 from pytest_mitosis.plan.selection import Request, parse_request
@@ -42,11 +44,15 @@ WORKER_INPUT = "mitosis_nodes"
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """An experiment's place in the collection tree; ``ids`` are the trials a pasted id asks for."""
+    """An experiment's place in the collection tree.
+
+    ``ids`` are the trials a pasted id asks for, ``group`` is the official group it is planned for.
+    """
 
     file: str
     node: str
     ids: tuple[str, ...] = ()
+    group: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +96,7 @@ class ExperimentSession:
     draft: bool
     reuse: Reuse
     jobs: int = 1
+    officials: Officials | None = None
     planned: dict[Path, dict[str, Planned]] = field(default_factory=dict)
     interrupted: list[Row] = field(default_factory=list)
 
@@ -99,8 +106,9 @@ class ExperimentSession:
         from pytest_mitosis.identity.repository import editable_repositories, read_state
 
         exclude = self.project.own_folders
+        ignore = (*self.project.clean_ignore, *reference_globs(self.project))
         try:
-            own = read_state(self.project.root, ignore=self.project.clean_ignore, exclude=exclude)
+            own = read_state(self.project.root, ignore=ignore, exclude=exclude)
             others = [
                 read_state(root, exclude=exclude) for root in editable_repositories([own.root])
             ]
@@ -183,6 +191,8 @@ class ExperimentSession:
         self.allotments.require_possible()
 
     def _specs(self, node: Node, loaded: LoadedExperiment) -> Iterable[TrialSpec]:
+        if self.officials is not None and node.group:
+            return self.officials.expand(node.group, loaded)
         if node.ids:
             return [_read_pasted(loaded, text) for text in node.ids]
         return expand(loaded, self.request)
@@ -280,22 +290,26 @@ def _read_session(config: pytest.Config) -> ExperimentSession:
     here = config.invocation_params.dir
     given = list(config.args) if config.args_source is config.ArgsSource.ARGS else []
     names: list[str] = list(dict.fromkeys(config.getoption("exp")))
-    ours = [one for one in given if is_experiment_node(one) and ("::" in one or not names)]
-    start = here if names or not ours else (here / ours[0].partition("::")[0]).parent
+    is_named = bool(names) or config.getoption("exp_official") is not None
+    ours = [one for one in given if is_experiment_node(one) and ("::" in one or not is_named)]
+    start = here if is_named or not ours else (here / ours[0].partition("::")[0]).parent
     folder = config.getoption("trials_folder")
     project = read_project(start.resolve(), here / folder if folder else None)
     others = [one for one in given if one not in ours]
+    officials = read_officials(config, project, [*names, *(one for one in ours if "::" in one)])
     worker_input = getattr(config, "workerinput", None)
     if worker_input is not None:
         known = json.loads(worker_input[WORKER_INPUT])
-        nodes = [Node(one["file"], one["node"], tuple(one["ids"])) for one in known["nodes"]]
+        nodes = [Node(**{**one, "ids": tuple(one["ids"])}) for one in known["nodes"]]
         others = known["others"]
     else:
         # With --exp, plain paths say where to look; without it they are pytest's as ever.
-        index = Index(project, [here / one for one in others] if names else ())
+        index = Index(project, [here / one for one in others] if is_named else ())
         nodes = [_node_of(index.find(name)) for name in names]
+        for group in officials.groups if officials is not None else ():
+            nodes.append(replace(_node_of(index.find(group.experiment)), group=group.name))
         nodes += [node for one in ours for node in _nodes_of_argument(index, here, one)]
-        others = [] if names else others
+        others = [] if is_named else others
     request = parse_request(
         config.getoption("variant"), config.getoption("eval_param"), config.getoption("seeds")
     )
@@ -308,9 +322,10 @@ def _read_session(config: pytest.Config) -> ExperimentSession:
     given_reuse = config.getoption("exp_reuse")
     if draft and given_reuse not in (None, Reuse.NEVER):
         raise PlanError("a draft always runs: leave --exp-draft or --exp-reuse out")
-    reuse = Reuse(given_reuse or Reuse.SAME_CODE)
+    usual = Reuse.SAME_CODE if officials is None else officials.reuse
+    reuse = Reuse(given_reuse or usual)
     jobs = read_jobs(config.getoption("exp_jobs"), project.jobs)
-    return ExperimentSession(config, project, nodes, others, request, draft, reuse, jobs)
+    return ExperimentSession(config, project, nodes, others, request, draft, reuse, jobs, officials)
 
 
 def _require_one_meaning(experiments: Iterable[Experiment]) -> None:

@@ -38,6 +38,7 @@ KNOWN_KEYS = (
     "reuse",
     "jobs",
     "resources",
+    "official",
 )
 
 
@@ -73,6 +74,8 @@ class Project:
         Name of a step or an experiment to what its trials need.
     gpus : int or None
         How many GPUs this machine has, where it cannot say so itself.
+    official : mapping or None
+        The table of official trials as it stands, see :mod:`pytest_mitosis.plan.official`.
     """
 
     root: Path
@@ -94,6 +97,7 @@ class Project:
     jobs: int | str = 1
     resources: Mapping[str, Request] = field(default_factory=dict)
     gpus: int | None = None
+    official: Mapping[str, Any] | None = None
 
     @property
     def own_folders(self) -> tuple[Path, ...]:
@@ -141,6 +145,7 @@ def read_project(start: Path, trials_folder: Path | None = None) -> Project:
         jobs=require_jobs(table.get("jobs", 1), f"{where} jobs"),
         resources=read_requests(_table(table, "resources", where), f"{where} resources"),
         gpus=read_gpus(_table(table, "resources", where), f"{where} resources"),
+        official=_table(table, "official", where) if "official" in table else None,
     )
 
 
@@ -158,7 +163,7 @@ def _find_table(start: Path, repository: Path | None) -> tuple[Path | None, dict
         file = folder / "pyproject.toml"
         if file.is_file():
             nearest = nearest or file
-            tools = _read_toml(file).get("tool")
+            tools = read_toml(file).get("tool")
             if tools is not None and not isinstance(tools, dict):
                 raise PlanError(f"{file}: [tool] is malformed: it has to be a table")
             table = tools.get("mitosis") if tools else None
@@ -171,7 +176,14 @@ def _find_table(start: Path, repository: Path | None) -> tuple[Path | None, dict
     return nearest, {}
 
 
-def _read_toml(file: Path) -> dict[str, Any]:
+def read_toml(file: Path) -> dict[str, Any]:
+    """The content of a TOML file.
+
+    Raises
+    ------
+    PlanError
+        If it cannot be read or is no TOML.
+    """
     try:
         return tomllib.loads(file.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:

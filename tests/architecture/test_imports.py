@@ -34,6 +34,7 @@ ABOVE = {
         "live",
         "orders",
     ),
+    "official",
     *("plugin", "precedent", "reach", "reporting", "runner", "schedule", "session"),
 }
 MOST_LINES = 400
