@@ -67,15 +67,20 @@ class Forecast:
             draft=self.session.draft,
             status=State.TO_RUN,
         )
-        if self.session.draft:
-            return row.replaced(reason="a draft")
+        vouching = self.session.vouching
         try:
+            if vouching is not None:
+                vouching.require_values(item)
+            if self.session.draft:
+                return row.replaced(reason="a draft")
             new = self._new_names(spec)
             asks = [b.parameter for b in spec.bindings if b.kind is Kind.FIXTURE and b.tracked]
             if asks and precedents.mode is not Reuse.NEVER:
                 return row.replaced(reason=f"unless {asks[0]} gives what it gave before")
             wanted = precedents.wanted(spec, key_of(item, spec), {})
             found = precedents.look(wanted)
+            if vouching is not None and precedents.mode is Reuse.NEVER:
+                return row.replaced(reason=vouching.outlook(item, spec), seconds=found.seconds or 0)
         except LockError as error:
             return row.replaced(status=State.LOCKED, reason=str(error).splitlines()[0])
         except MitosisError as error:

@@ -21,24 +21,30 @@ if TYPE_CHECKING:
 
     from pytest_mitosis.plan.config import Project
     from pytest_mitosis.plan.references import LoadedExperiment
+    from pytest_mitosis.reporting import Reporter
+    from pytest_mitosis.session import ExperimentSession
 
 
 @dataclass
 class Officials:
     """The official trials of a session.
 
-    ``members`` has the groups of each planned spec, by experiment and id.
+    ``members`` has the groups of each planned spec, by experiment and id, ``keys`` the keys of
+    each group. With ``why`` what the
+    trials give is accepted, else it is compared with what was accepted before.
     """
 
     project: Project
     declaration: Declaration
     groups: list[Group]
+    why: str = ""
     members: dict[tuple[str, str], list[Group]] = field(default_factory=dict)
+    keys: dict[str, set[str]] = field(default_factory=dict)
 
     @property
     def reuse(self) -> Reuse:
-        """To compare a trial with its reference it is run again."""
-        return Reuse.NEVER
+        """To compare a trial with its reference it is run again; to accept it, if it has to be."""
+        return Reuse.SAME_CODE if self.why else Reuse.NEVER
 
     def expand(self, name: str, loaded: LoadedExperiment) -> list[TrialSpec]:
         """The trial specs of a group.
@@ -59,6 +65,7 @@ class Officials:
                 f"official group {name}: {loaded.name} has no hypothesis, which require-hypothesis "
                 'asks for; give it @pytest.mark.experiment(hypothesis="…", check=lambda r: …)'
             )
+        self.keys[name] = {spec.key for spec in specs}
         for spec in specs:
             groups = self.members.setdefault((loaded.name, spec.id), [])
             if group not in groups:
@@ -68,6 +75,10 @@ class Officials:
     def groups_of(self, spec: TrialSpec) -> list[Group]:
         """The groups an item's spec is in."""
         return self.members.get((spec.experiment.name, spec.id), [])
+
+    def label_of(self, spec: TrialSpec) -> str:
+        """The names of the groups an item's spec is in."""
+        return ", ".join(group.name for group in self.groups_of(spec))
 
 
 def read_officials(
@@ -83,6 +94,7 @@ def read_officials(
         If a group is not there or malformed, or official trials are mixed with others.
     """
     asked: list[list[str]] | None = config.getoption("exp_official")
+    why = _reason(config, is_official=asked is not None)
     if asked is None:
         return None
     given = [name for name in ("variant", "eval_param", "seeds") if config.getoption(name)]
@@ -94,8 +106,39 @@ def read_officials(
             f"--exp-official runs official trials alone: leave {others[0]} out; "
             "select in them with -k, such as -k seed=0"
         )
-    if config.getoption("exp_reuse") not in (None, Reuse.NEVER):
+    if not why and config.getoption("exp_reuse") not in (None, Reuse.NEVER):
         raise PlanError("official trials are run again to be compared: leave --exp-reuse out")
     declaration = read_declaration(project)
     names = [one for words in asked for word in words for one in word.split(",") if one]
-    return Officials(project, declaration, declaration.choose(names))
+    return Officials(project, declaration, declaration.choose(names), why)
+
+
+def register(session: ExperimentSession, reporter: Reporter) -> None:
+    """Register what checks official trials, and what writes ``--exp-md``, if asked for."""
+    config = session.config
+    if session.vouching is not None:
+        config.pluginmanager.register(session.vouching, "mitosis-vouching")
+    file = config.getoption("exp_md")
+    if file and not hasattr(config, "workerinput"):
+        from pytest_mitosis.markdown import MarkdownFile
+
+        path = config.invocation_params.dir / file
+        config.pluginmanager.register(MarkdownFile(session, reporter, path), "mitosis-markdown")
+
+
+def _reason(config: pytest.Config, *, is_official: bool) -> str:
+    """The reason given with ``--exp-accept``; empty without that option."""
+    why: str = (config.getoption("why") or "").strip()
+    if not config.getoption("exp_accept"):
+        if why:
+            raise PlanError("--why is the reason for --exp-accept, which is not given")
+        return ""
+    if not is_official:
+        raise PlanError("--exp-accept is for official trials: --exp-official [GROUP …]")
+    if not why:
+        raise PlanError('--exp-accept needs a reason for the record: --why "…"')
+    if config.getoption("exp_draft"):
+        raise PlanError("a draft cannot be accepted: leave --exp-draft or --exp-accept out")
+    if config.getoption("exp_reuse") == Reuse.SAME_PARAMS:
+        raise PlanError("what another code gave cannot be accepted: leave --exp-reuse out")
+    return why

@@ -79,6 +79,19 @@ OPTIONS: dict[str, dict[str, Any]] = {
         "help": "run the official trials of these groups, of all without names; what follows up to "
         "the next option is taken for names of groups, so paths stand before it",
     },
+    "--exp-accept": {
+        "action": "store_true",
+        "help": "with --exp-official: record what the trials give as what the project vouches for, "
+        "in files of the repository to review and commit; asks for --why",
+    },
+    "--why": {
+        "metavar": "REASON",
+        "help": "with --exp-accept: why these results are right, in a sentence",
+    },
+    "--exp-md": {
+        "metavar": "FILE",
+        "help": "write what became of the trials to FILE as Markdown, for a pull request",
+    },
     "--trials-folder": {
         "metavar": "DIR",
         "help": "keep trials in DIR instead of the configured folder",
@@ -124,6 +137,8 @@ def pytest_configure(config: pytest.Config) -> None:
 
         wake(config)
         return
+    if config.getoption("exp_accept"):
+        raise pytest.UsageError("--exp-accept is for official trials: --exp-official [GROUP …]")
     for option in NEEDS_EXPERIMENT:
         if config.getoption(option):
             raise pytest.UsageError(f"{option} is for experiments; name one with --exp NAME")

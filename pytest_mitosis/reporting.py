@@ -26,6 +26,8 @@ ATTRIBUTE = "mitosis"
 MOST_NOTES = 10
 LOUD = ("tainted: ", "not reproducible: ")
 """What notes begin with that come before others."""
+LETTERS: dict[str, str] = {Refusal.DIRTY: "E", Refusal.DRIFTED: "F"}
+"""Letters of refusals other than the first of their word."""
 
 
 class ExitCode(IntEnum):
@@ -34,6 +36,7 @@ class ExitCode(IntEnum):
     STORE = 13
     DIRTY = 10
     LOCKED = 11
+    DRIFTED = 12
 
 
 class Reporter:
@@ -93,7 +96,7 @@ class Reporter:
         word = (word_of(row) or row.refusal).upper()
         if report.passed:
             return "passed", "d" if row.draft else word[0], (word, {"green": True})
-        letter = "E" if row.refusal == Refusal.DIRTY else word[0]
+        letter = LETTERS.get(row.refusal, word[0])
         category = "error" if report.when != "call" else "failed"
         return category, "X" if row.status == Status.CRASHED else letter, (word, {"red": True})
 
@@ -189,6 +192,7 @@ class Reporter:
             (ExitCode.STORE, Refusal.STORE),
             (ExitCode.DIRTY, Refusal.DIRTY),
             (ExitCode.LOCKED, Refusal.LOCKED),
+            (ExitCode.DRIFTED, Refusal.DRIFTED),
         ):
             refused = [row for row in self.rows if row.refusal == refusal]
             if refused:

@@ -142,6 +142,8 @@ class Runner:
 
     def _take_locks(self, item: pytest.Function) -> None:
         held = item.stash.setdefault(HELD, [])
+        if self.session.vouching is not None:
+            self.session.vouching.require_values(item)
         for binding in _tracked_variants(item):
             held.append(self._lock(binding))
 
@@ -198,6 +200,11 @@ class Runner:
         if failure is not None:
             assert not isinstance(found, Trial)
             fail(_explain(found[0], failure))
+        if self.session.vouching is not None:
+            trial = found if isinstance(found, Trial) else found[0]
+            item.stash[ROW], told = self.session.vouching.conclude(item, trial, row)
+            if told:
+                fail(told)
 
     def record(self, item: pytest.Function, found: Ended) -> tuple[Row, Failure | None]:
         """Keep the row of the item's trial, and say how it failed if it did."""

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pytest_mitosis.model import Experiment, MitosisError, PlanError, TreeError, TrialSpec
-from pytest_mitosis.official import Officials, read_officials
+from pytest_mitosis.official import Officials, read_officials, register
 from pytest_mitosis.plan.config import Project, read_project
 from pytest_mitosis.plan.index import Index, read_file
 from pytest_mitosis.plan.official import reference_globs
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from pytest_mitosis.run.launcher import Launcher
     from pytest_mitosis.runner import Runner
     from pytest_mitosis.table import Row
+    from pytest_mitosis.vouching import Vouching
 
 NAME = "mitosis-session"
 WORKER_INPUT = "mitosis_nodes"
@@ -135,6 +136,15 @@ class ExperimentSession:
         from pytest_mitosis.runner import Runner
 
         return Runner(self)
+
+    @cached_property
+    def vouching(self) -> Vouching | None:
+        """Checks official trials; None in a session without."""
+        if self.officials is None:
+            return None
+        from pytest_mitosis.vouching import Vouching
+
+        return Vouching(self, self.officials)
 
     @cached_property
     def launcher(self) -> Launcher:
@@ -256,6 +266,7 @@ def wake(config: pytest.Config) -> None:
     manager.register(collection.Collection(session), "mitosis-collection")
     reporter = reporting.Reporter(session)
     manager.register(reporter, "mitosis-reporting")
+    register(session, reporter)
     if config.getoption("collectonly"):
         from pytest_mitosis.forecast import Forecast
 

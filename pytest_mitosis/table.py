@@ -33,16 +33,21 @@ class State(StrEnum):
 
 
 class Refusal(StrEnum):
-    """Why an item did not run, or its trial could not be kept."""
+    """Why an item did not run, its trial could not be kept, or does not hold what it is to."""
 
     DIRTY = "dirty"
     LOCKED = "locked"
     STORE = "store"
+    DRIFTED = "drifted"
+    UNVOUCHED = "unvouched"
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One trial of this session, or one item that was refused (then without an id)."""
+    """One trial of this session, or one item that was refused (then without an id).
+
+    ``verdicts`` are those of :mod:`pytest_mitosis.read.verdict`, as JSON.
+    """
 
     nodeid: str = ""
     trial: str = ""
@@ -57,6 +62,12 @@ class Row:
     refusal: str = ""
     reason: str = ""
     notes: tuple[str, ...] = ()
+    verdicts: tuple[dict[str, Any], ...] = ()
+
+    @property
+    def label(self) -> str:
+        """``fit[low tv s0]``: the trial as people tell it from others."""
+        return f"{self.experiment}[{' '.join(value for _, value in self.parts)}]"
 
     def replaced(self, **changes: Any) -> Self:
         """The same row but for ``changes``."""
@@ -72,7 +83,8 @@ class Row:
         """The row in ``text``."""
         data = json.loads(text)
         parts = tuple((name, value) for name, value in data["parts"])
-        return cls(**{**data, "parts": parts, "notes": tuple(data["notes"])})
+        lists = {name: tuple(data[name]) for name in ("notes", "verdicts")}
+        return cls(**{**data, "parts": parts, **lists})
 
 
 def row_of(trial: Trial, spec: TrialSpec, against: str) -> Row:
@@ -209,8 +221,8 @@ def align(cells: Sequence[Sequence[str]], *, left: int) -> list[str]:
 
 def word_of(row: Row) -> str:
     """The word for a row's state, as people see it."""
-    if row.refusal == Refusal.LOCKED:
-        return "LOCKED"
+    if row.refusal in {Refusal.LOCKED, Refusal.DRIFTED, Refusal.UNVOUCHED}:
+        return row.refusal.upper()
     if row.draft and row.status == Status.DONE:
         return "draft"
     loud = {Status.CRASHED, Status.TIMEOUT}

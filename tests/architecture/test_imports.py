@@ -34,7 +34,7 @@ ABOVE = {
         "live",
         "orders",
     ),
-    "official",
+    *("markdown", "official", "vouching"),
     *("plugin", "precedent", "reach", "reporting", "runner", "schedule", "session"),
 }
 MOST_LINES = 400

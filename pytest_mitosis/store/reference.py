@@ -1,0 +1,236 @@
+"""References: what an official trial gave, as small readable files that a pull request reviews.
+
+``official/<group>/<parameters>.json`` in the repository. Written by ``--exp-accept`` only.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from pytest_mitosis.identity import Description
+from pytest_mitosis.identity.code import CodeIdentity, ModuleCode
+from pytest_mitosis.model import Kind, PlanError, StoreError
+from pytest_mitosis.store.codec.layout import dump as lay_out
+from pytest_mitosis.store.evidence import Part, parts_of_trial
+from pytest_mitosis.store.files import dump, read_json, write_bytes
+from pytest_mitosis.store.folder import folder_name, now, user_name
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+    from pytest_mitosis.model import Trial
+
+SCHEMA = 1
+MOST_LEAVES = 24
+"""Of larger values only digest and summary are kept, not what they are made of."""
+_SHORT = 16
+PROVENANCE = ("why", "accepted", "by", "trial", "started", "duration_s")
+"""Entries that say how a reference came about, not what it vouches for."""
+
+
+@dataclass(frozen=True)
+class Reference:
+    """What one official trial gave, and what it ran."""
+
+    record: dict[str, Any]
+    file: Path
+
+    @property
+    def metrics(self) -> dict[str, float | int | bool | str]:
+        """As in the trial, in full precision."""
+        found: dict[str, float | int | bool | str] = self.record["metrics"]
+        return found
+
+    @cached_property
+    def parts(self) -> dict[str, Part]:
+        """Texts and arrays of the result."""
+        return {name: Part.from_json(one) for name, one in self.record["results"].items()}
+
+    @property
+    def origin(self) -> str:
+        """When, at which commit and by whom: ``2026-05-01, commit 3f2a91c, jess``."""
+        commit = self.record["code"].get("commit")
+        known = [
+            str(self.record["accepted"])[:10],
+            f"commit {commit[:7]}" if commit else "",
+            str(self.record["by"]),
+        ]
+        return ", ".join(one for one in known if one)
+
+    @property
+    def family(self) -> tuple[str, ...]:
+        """What trials have in common that differ in their seed only."""
+        entries = [p for p in self.record["parameters"] if p["kind"] not in {Kind.SEED, Kind.RNG}]
+        return tuple(f"{p['step']}.{p['name']}={p['variant']}" for p in entries)
+
+    def description(self, step: str, parameter: str) -> tuple[str, Description | None] | None:
+        """Digest of a recorded variant, and what it was made of if that was kept."""
+        for entry in self.record["parameters"]:
+            if (entry["step"], entry["name"]) == (step, parameter) and entry["kind"] == "variant":
+                leaves = entry.get("leaves")
+                kept = {"leaves": leaves, "summary": entry["value"]}
+                return entry["digest"], Description.from_json(kept) if leaves else None
+        return None
+
+
+def reference_file(folder: Path, group: str, key: str) -> Path:
+    """Where the reference of a trial of a group is."""
+    return folder / group / f"{folder_name(key)}.json"
+
+
+def read_reference(file: Path) -> Reference | None:
+    """The reference in ``file``; None if there is no such file.
+
+    Raises
+    ------
+    PlanError
+        If it is no reference, or of a newer version.
+    """
+    if not file.is_file():
+        return None
+    try:
+        record = read_json(file)
+        found = Reference(record, file)
+        _ = (found.parts, found.origin, found.family, found.metrics.items(), record["environment"])
+        _ = (record["trial"], record["code"]["files"].items(), record["code"]["packages"].items())
+    except (StoreError, KeyError, TypeError, AttributeError) as error:
+        raise PlanError(f"{file} is no reference ({error}); restore it with git") from None
+    if record.get("schema", 0) > SCHEMA:
+        raise PlanError(f"{file} was written by a newer version; update pytest-mitosis")
+    return found
+
+
+def read_group(folder: Path, group: str) -> list[Reference]:
+    """All references of a group.
+
+    Raises
+    ------
+    PlanError
+        If one of the files is no reference.
+    """
+    found = (read_reference(file) for file in sorted((folder / group).glob("*.json")))
+    return [one for one in found if one is not None]
+
+
+def write_reference(reference: Reference) -> bool:
+    """Write a reference; False if there is one already that vouches for the very same."""
+    try:
+        before = read_reference(reference.file)
+    except PlanError:
+        before = None
+    if before is not None and _vouched(before.record) == _vouched(reference.record):
+        return False
+    reference.file.parent.mkdir(parents=True, exist_ok=True)
+    write_bytes(reference.file, lay_out(json.loads(dump(reference.record))))
+    return True
+
+
+def make_reference(
+    trial: Trial,
+    file: Path,
+    group: str,
+    why: str,
+    environment: Mapping[str, Any],
+    descriptions: Mapping[tuple[str, str], Description],
+) -> Reference:
+    """The reference that vouches for ``trial``.
+
+    ``environment`` is the recorded one; ``descriptions`` are those of the variants, by step and
+    parameter.
+    """
+    m = trial.manifest
+    record = {
+        "schema": SCHEMA,
+        "why": why,
+        "accepted": now(),
+        "by": user_name(),
+        "group": group,
+        "experiment": m["experiment"],
+        "spec": m["spec"],
+        "seed": m.get("seed"),
+        **({"hypothesis": m["hypothesis"]} if m.get("hypothesis") else {}),
+        "metrics": m.get("metrics", {}),
+        "results": {name: part.to_json() for name, part in parts_of_trial(trial).items()},
+        "parameters": [_parameter(one, descriptions) for one in m["parameters"] if one["tracked"]],
+        "code": {"commit": m.get("commit"), **code_of(trial)},
+        "environment": environment_of(environment),
+        "trial": trial.id,
+        "started": m.get("started"),
+        "duration_s": m.get("duration_s"),
+    }
+    return Reference(record, file)
+
+
+def code_of(trial: Trial) -> dict[str, Any]:
+    """What a trial ran: its files by two digests, and the packages it used."""
+    recorded = trial.manifest.get("code")
+    if not recorded:
+        return {"digest": "", "files": {}, "packages": {}}
+    code = CodeIdentity.from_json(recorded)
+    return {
+        "digest": recorded.get("digest") or code.digest,
+        "files": {_place(one): _digests(one) for one in sorted(code.modules, key=_place)},
+        "packages": code.distributions,
+    }
+
+
+def environment_of(record: Mapping[str, Any]) -> dict[str, Any]:
+    """What of an environment decides on the last digits of a result."""
+    machine, python = record.get("machine", {}), record.get("python", {})
+    return {
+        "digest": record.get("digest", ""),
+        "python": python.get("version", ""),
+        "machine": {
+            name: machine[name] for name in ("system", "machine", "cpu") if name in machine
+        },
+        "blas": dict(record.get("blas", {})),
+    }
+
+
+def recorded_environment(store: Path, trial: Trial) -> dict[str, Any]:
+    """The environment of a trial, empty if it is not in the store."""
+    digest = str(trial.manifest.get("environment") or "")
+    try:
+        found = read_json(store / "environments" / digest / "environment.json") if digest else {}
+    except StoreError:
+        return {}
+    return {**found, "digest": digest}
+
+
+def _vouched(record: Mapping[str, Any]) -> dict[str, Any]:
+    kept = {name: one for name, one in record.items() if name not in PROVENANCE}
+    # Text, because NaN is not equal to itself; a commit that changed nothing is none.
+    code = {name: one for name, one in record["code"].items() if name != "commit"}
+    return {"text": dump({**kept, "code": code})}
+
+
+def _parameter(
+    entry: Mapping[str, Any], descriptions: Mapping[tuple[str, str], Description]
+) -> dict[str, Any]:
+    kept = {name: entry[name] for name in ("step", "name", "kind", "variant", "value", "digest")}
+    found = descriptions.get((entry["step"], entry["name"]))
+    if found is None or len(found.leaves) > MOST_LEAVES:
+        return kept
+    return {**kept, "leaves": [[leaf.path, leaf.facet, leaf.text] for leaf in _counting(found)]}
+
+
+def _counting(description: Description) -> Iterator[Any]:
+    return (leaf for leaf in description.leaves if leaf.facet != "note")
+
+
+def _place(module: ModuleCode) -> str:
+    return module.place if module.repository == "." else f"{module.module} ({module.place})"
+
+
+def _digests(module: ModuleCode) -> dict[str, str]:
+    """``ran`` is of what counts, so that a comment changes nothing; ``blob`` is git's."""
+    return {"ran": _short(json.dumps(module.identity)), "blob": module.blob[:_SHORT]}
+
+
+def _short(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8", "backslashreplace")).hexdigest()[:_SHORT]

@@ -1,0 +1,284 @@
+"""Official trials, item by item: locked before they run, compared or accepted afterwards.
+
+Runs in the pytest process an item belongs to; in the controller it says what became of all.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from pytest_mitosis.collection import key_of, spec_of
+from pytest_mitosis.identity import Change, Description, compare, render_changes
+from pytest_mitosis.model import Binding, Kind, LockError, MitosisError, Trial
+from pytest_mitosis.read.ladder import Rung
+from pytest_mitosis.read.verdict import Verdict, judge, without_reference
+from pytest_mitosis.read.verdict_text import accept_command, count_rungs, gist, told
+from pytest_mitosis.store.files import store_errors
+from pytest_mitosis.store.locks import counting
+from pytest_mitosis.store.reference import (
+    Reference,
+    make_reference,
+    read_group,
+    read_reference,
+    recorded_environment,
+    reference_file,
+    write_reference,
+)
+from pytest_mitosis.table import Refusal, Row
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from pytest_mitosis.model import TrialSpec
+    from pytest_mitosis.official import Officials
+    from pytest_mitosis.plan.official import Group
+    from pytest_mitosis.session import ExperimentSession
+
+ACCEPTED = "accepted"
+
+
+@dataclass(eq=False)  # registered as a plugin, so it has to be hashable
+class Vouching:
+    """The references of a session's official trials."""
+
+    session: ExperimentSession
+    officials: Officials
+    locked: dict[str, LockError] = field(default_factory=dict)
+    _groups: dict[str, list[Reference]] = field(default_factory=dict)
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_collection_modifyitems(
+        self, config: pytest.Config, items: list[pytest.Item]
+    ) -> None:
+        """Emitted after collection; if a name is not what is vouched for, nothing else runs."""
+        ours = [(one, spec) for one in items if (spec := spec_of(one)) is not None]
+        try:
+            for item, spec in ours:
+                assert isinstance(item, pytest.Function)
+                if problem := self._changed_value(item, spec):
+                    self.locked[item.nodeid] = problem
+        except MitosisError as error:
+            raise pytest.UsageError(str(error)) from None
+        if self.locked and not config.getoption("collectonly"):
+            others = [one for one in items if one.nodeid not in self.locked]
+            items[:] = [one for one in items if one.nodeid in self.locked]
+            config.hook.pytest_deselected(items=others)
+
+    def require_values(self, item: pytest.Function) -> None:
+        """Refuse an item with a variant that is not what its reference has.
+
+        Raises
+        ------
+        LockError
+            With what changed.
+        """
+        if item.nodeid in self.locked:
+            raise self.locked[item.nodeid]
+
+    def outlook(self, item: pytest.Function, spec: TrialSpec) -> str:
+        """What an item's trial would be compared with, in a plan."""
+        if self.officials.why:
+            return "to be accepted"
+        told = []
+        for group in self.officials.groups_of(spec):
+            found = self.reference(item, spec, group)
+            against = f"{found.record['trial']} ({found.origin})" if found else "nothing yet"
+            told.append(f"to compare with {group.name} {against}")
+        return "; ".join(told)
+
+    def reference(self, item: pytest.Function, spec: TrialSpec, group: Group) -> Reference | None:
+        """What is vouched for of an item's trial in a group."""
+        return read_reference(self._file(item, spec, group))
+
+    def conclude(self, item: pytest.Function, trial: Trial, row: Row) -> tuple[Row, str]:
+        """The row of a trial that is done, and why its item fails; empty if it does not."""
+        spec = spec_of(item)
+        assert spec is not None
+        label = f"{spec.experiment.name}[{spec.id}]"
+        if tainted := trial.manifest.get("tainted"):
+            reason = f"{label} is tainted, so nobody can vouch for it: {'; '.join(tainted)}"
+            return _unvouched(row, reason)
+        if self.officials.why:
+            return self._accept(item, spec, trial, row)
+        verdicts = [self._judge(item, spec, trial, one) for one in self.officials.groups_of(spec)]
+        item.user_properties += [
+            (f"mitosis.official.{one.group}", str(one.rung)) for one in verdicts
+        ]
+        failed = [one for one in verdicts if not one.holds]
+        drifted = [one for one in failed if one.has_reference]
+        row = row.replaced(
+            against=_word(verdicts),
+            verdicts=tuple(one.to_json() for one in verdicts),
+            notes=(*row.notes, *_warnings(verdicts, label)),
+        )
+        if failed:
+            refusal = Refusal.DRIFTED if drifted else Refusal.UNVOUCHED
+            row = row.replaced(refusal=refusal, reason=gist((drifted or failed)[0], label))
+        return row, "\n\n".join(told(one, label) for one in failed)
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_terminal_summary(self, terminalreporter: Any) -> None:
+        """Emitted in the controller: the groups and what became of their trials."""
+        reporter = terminalreporter.config.pluginmanager.get_plugin("mitosis-reporting")
+        rows: list[Row] = [row for row in reporter.rows if row.trial]
+        is_locked = any(row.refusal == Refusal.LOCKED for row in reporter.rows)
+        for group in self.officials.groups:
+            lines = self._told_of_group(group, rows)
+            if lines:
+                terminalreporter.write_line(f" official {group.name}: {lines}")
+        if is_locked and not terminalreporter.config.getoption("collectonly"):
+            terminalreporter.write_line(" official trials: nothing ran, since a name has changed")
+
+    def _told_of_group(self, group: Group, rows: Sequence[Row]) -> str:
+        verdicts = [
+            Verdict.from_json(one)
+            for row in rows
+            for one in row.verdicts
+            if one["group"] == group.name
+        ]
+        if verdicts:
+            return " · ".join([count_rungs(verdicts), *self._undeclared(group)])
+        if not self.officials.why or not rows:
+            return ""
+        words = [row.against.partition(" ") for row in rows]
+        accepted = sum(w[0] == ACCEPTED and group.name in w[2].split(", ") for w in words)
+        if not accepted:
+            return "no reference changed"
+        folder = os.path.relpath(self.officials.declaration.folder / group.name)
+        files = "1 reference" if accepted == 1 else f"{accepted} references"
+        return f"{files} written; review and commit: git add {folder}"
+
+    def _undeclared(self, group: Group) -> list[str]:
+        """References of trials the group does not have any more."""
+        folder = self.officials.declaration.folder
+        keys = self.officials.keys.get(group.name, set())
+        known = [reference_file(folder, group.name, key).stem for key in keys]
+        # A key may go on with the values of the user's own parametrize.
+        left = [
+            file.name
+            for file in sorted((folder / group.name).glob("*.json"))
+            if not any(file.stem == one or file.stem.startswith(f"{one},") for one in known)
+        ]
+        if not left:
+            return []
+        files = "reference is" if len(left) == 1 else "references are"
+        return [f"{len(left)} {files} of trials that are not declared any more, such as {left[0]}"]
+
+    def _judge(self, item: pytest.Function, spec: TrialSpec, trial: Trial, group: Group) -> Verdict:
+        found = self.reference(item, spec, group)
+        if found is None:
+            return without_reference(trial, group)
+        if group.name not in self._groups:
+            self._groups[group.name] = read_group(self.officials.declaration.folder, group.name)
+        project = self.session.project
+        environment = recorded_environment(project.trials_folder, trial)
+        siblings = self._groups[group.name]
+        return judge(trial, found, group, siblings, environment, project.root)
+
+    def _accept(
+        self, item: pytest.Function, spec: TrialSpec, trial: Trial, row: Row
+    ) -> tuple[Row, str]:
+        if problem := self.session.runner.tree_problem():  # a conftest may guard otherwise
+            return _unvouched(row, f"only what a commit has can be accepted: {problem}")
+        environment = recorded_environment(self.session.project.trials_folder, trial)
+        descriptions = {
+            (one.step, one.parameter): self.session.runner.describer.describe(one)
+            for one in _variants(spec)
+        }
+        written, notes = [], []
+        for group in self.officials.groups_of(spec):
+            file = self._file(item, spec, group)
+            new = make_reference(
+                trial, file, group.name, self.officials.why, environment, descriptions
+            )
+            before = self._judge(item, spec, trial, group) if file.exists() else None
+            if before is not None and before.rung is not Rung.IDENTICAL:
+                notes.append(f"accepted: {gist(before, row.label)}")
+            try:
+                with store_errors(file.parent):
+                    written += [group.name] if write_reference(new) else []
+            except MitosisError as error:
+                return _unvouched(row, str(error))
+        against = f"{ACCEPTED} {', '.join(written)}" if written else f"as {ACCEPTED}"
+        return row.replaced(against=against, notes=(*row.notes, *notes)), ""
+
+    def _file(self, item: pytest.Function, spec: TrialSpec, group: Group) -> Path:
+        return reference_file(self.officials.declaration.folder, group.name, key_of(item, spec))
+
+    def _changed_value(self, item: pytest.Function, spec: TrialSpec) -> LockError | None:
+        """How a variant of the item is another value than its reference's."""
+        if self.officials.why:
+            return None
+        for group in self.officials.groups_of(spec):
+            found = self.reference(item, spec, group)
+            for binding in _variants(spec) if found is not None else ():
+                assert found is not None
+                changes = self._changes(found, binding)
+                if changes is not None:
+                    return LockError(_told_of_change(found, binding, group, changes))
+        return None
+
+    def _changes(self, found: Reference, binding: Binding) -> list[Change] | None:
+        """What is not the same; None if nothing is, empty if that is not known in detail."""
+        recorded = found.description(binding.step, binding.parameter)
+        if recorded is None:
+            return None
+        digest, description = recorded
+        now = self.session.runner.describer.describe(binding)
+        if description is None:
+            return None if digest == now.digest else []
+        changes = compare(description, _without_notes(now))
+        return counting(changes, strict_code=self.session.project.strict_code) or None
+
+
+def _unvouched(row: Row, reason: str) -> tuple[Row, str]:
+    return row.replaced(refusal=Refusal.UNVOUCHED, reason=reason.splitlines()[0]), reason
+
+
+def _without_notes(description: Description) -> Description:
+    kept = tuple(leaf for leaf in description.leaves if leaf.facet != "note")
+    return Description(kept, description.summary)
+
+
+def _told_of_change(
+    found: Reference, binding: Binding, group: Group, changes: Sequence[Change]
+) -> str:
+    entry: Mapping[str, Any] = next(
+        one
+        for one in found.record["parameters"]
+        if (one["step"], one["name"]) == (binding.step, binding.parameter)
+    )
+    detail = render_changes(changes) if changes else f"  it was {entry['value']}"
+    return (
+        f"{binding.parameter}={binding.name} changed since {group.name} was accepted "
+        f"({found.origin})\n{detail}\n"
+        f"restore the value, use a new name, or: {accept_command(group.name)}"
+    )
+
+
+def _variants(spec: TrialSpec) -> list[Binding]:
+    return [one for one in spec.bindings if one.kind is Kind.VARIANT and one.tracked]
+
+
+def _word(verdicts: Sequence[Verdict]) -> str:
+    order = list(Rung)
+    if not all(one.has_reference for one in verdicts):
+        return "no reference"
+    return str(max((one.rung for one in verdicts), key=order.index, default=Rung.IDENTICAL))
+
+
+def _warnings(verdicts: Sequence[Verdict], label: str) -> list[str]:
+    """What is worth saying of trials that hold: spread, new values, an unexpected rung."""
+    found = []
+    for one in verdicts:
+        if one.has_reference and one.holds and one.rung in {Rung.SPREAD, Rung.NEW}:
+            found.append(gist(one, label))
+        elif one.holds and one.rung is Rung.TOLERANCE and one.expected.startswith("identical"):
+            found.append(f"{gist(one, label)}; expected {one.expected}")
+        found += one.notes
+    return found
