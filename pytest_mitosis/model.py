@@ -246,6 +246,8 @@ class Outcome:
     ----------
     metrics : dict
         Flat names to numbers or short texts, ``main`` first.
+    supported : bool or None
+        Whether the result supports the hypothesis; None if there is none, or it was not checked.
     environment : dict
         What :mod:`pytest_mitosis.run.environment` collected in the trial's process.
     proven : bool
@@ -279,6 +281,7 @@ class Outcome:
     cpu_s: float | None = None
     peak_memory: int | None = None
     metrics: dict[str, float | int | bool | str] = field(default_factory=dict)
+    supported: bool | None = None
     environment: dict[str, Any] = field(default_factory=dict)
     scheduler: dict[str, str] = field(default_factory=dict)
     code: dict[str, Any] = field(default_factory=dict)

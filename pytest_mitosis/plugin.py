@@ -12,10 +12,11 @@ from typing import Any
 import pytest
 
 MARKERS = (
-    "experiment(lookup=None, hypothesis='', timeout=None, reuse=True, cpus=None, gpus=None, "
-    "memory=None): an experiment with its lookup dictionary, the sentence it is to support, the "
-    "time a trial may take, whether trials may share what it returns as an earlier step, and what "
-    "a trial needs of the machine (pytest-mitosis)",
+    "experiment(lookup=None, hypothesis='', check=None, timeout=None, reuse=True, cpus=None, "
+    "gpus=None, memory=None): an experiment with its lookup dictionary, the sentence it is to "
+    "support, a function that says whether a result does, the time a trial may take, whether "
+    "trials may share what it returns as an earlier step, and what a trial needs of the machine "
+    "(pytest-mitosis)",
     "variant(**names): set on every trial with the variants it has, for -m \"variant(noise='low')\""
     " (pytest-mitosis)",
 )

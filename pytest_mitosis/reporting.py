@@ -15,7 +15,7 @@ import pytest
 
 from pytest_mitosis.collection import spec_of
 from pytest_mitosis.model import MitosisError, Status
-from pytest_mitosis.table import REUSED, Refusal, Row, render, word_of
+from pytest_mitosis.table import REUSED, Refusal, Row, render, render_hypotheses, word_of
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -26,7 +26,7 @@ ATTRIBUTE = "mitosis"
 MOST_NOTES = 10
 LOUD = ("tainted: ", "not reproducible: ")
 """What notes begin with that come before others."""
-LETTERS: dict[str, str] = {Refusal.DIRTY: "E", Refusal.DRIFTED: "F"}
+LETTERS: dict[str, str] = {Refusal.DIRTY: "E", Refusal.DRIFTED: "F", Refusal.REFUTED: "F"}
 """Letters of refusals other than the first of their word."""
 
 
@@ -130,6 +130,8 @@ class Reporter:
             terminal.section("trials (this session)")
         for line in render(rows):
             terminal.write_line(line)
+        for line in render_hypotheses(rows):
+            terminal.write_line(f" {line}")
         found = dict.fromkeys(note for row in rows for note in row.notes)
         notes = sorted(found, key=lambda note: not note.startswith(LOUD))
         for note in notes[:MOST_NOTES]:

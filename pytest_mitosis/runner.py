@@ -200,8 +200,12 @@ class Runner:
         if failure is not None:
             assert not isinstance(found, Trial)
             fail(_explain(found[0], failure))
+        trial = found if isinstance(found, Trial) else found[0]
+        if row.supported is False:
+            reason = f"the result does not support the hypothesis: {row.hypothesis}"
+            item.stash[ROW] = row.replaced(refusal=Refusal.REFUTED, reason=reason)
+            fail(f"{reason}\ntrial {trial.id}, main {row.metrics.get('main')!r} · {trial.folder}")
         if self.session.vouching is not None:
-            trial = found if isinstance(found, Trial) else found[0]
             item.stash[ROW], told = self.session.vouching.conclude(item, trial, row)
             if told:
                 fail(told)

@@ -40,6 +40,10 @@ class Refusal(StrEnum):
     STORE = "store"
     DRIFTED = "drifted"
     UNVOUCHED = "unvouched"
+    REFUTED = "refuted"
+
+
+_TOLD = {Refusal.LOCKED, Refusal.DRIFTED, Refusal.UNVOUCHED, Refusal.REFUTED}
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +67,8 @@ class Row:
     reason: str = ""
     notes: tuple[str, ...] = ()
     verdicts: tuple[dict[str, Any], ...] = ()
+    hypothesis: str = ""
+    supported: bool | None = None
 
     @property
     def label(self) -> str:
@@ -102,6 +108,8 @@ def row_of(trial: Trial, spec: TrialSpec, against: str) -> Row:
         seconds=float(m["duration_s"]),
         folder=str(trial.folder),
         reason=f"{failure['type']}: {failure['message']}" if failure else "",
+        hypothesis=m.get("hypothesis") or "",
+        supported=m.get("supported"),
         notes=tuple(m["notes"]),
     )
 
@@ -127,6 +135,18 @@ def render(rows: Sequence[Row]) -> list[str]:
     for experiment in dict.fromkeys(row.experiment for row in rows):
         block = [row for row in rows if row.experiment == experiment]
         lines += _render_block(experiment, block)
+    return lines
+
+
+def render_hypotheses(rows: Sequence[Row]) -> list[str]:
+    """``hypothesis of fit: supported by 3 trials, refuted by 1: “the error stays small”``."""
+    words = {True: "supported", False: "refuted", None: "not checked"}
+    lines = []
+    for key in dict.fromkeys((row.experiment, row.hypothesis) for row in rows if row.hypothesis):
+        found = [row.supported for row in rows if (row.experiment, row.hypothesis) == key]
+        told = [f"{word} by {found.count(one)}" for one, word in words.items() if one in found]
+        trials = " trial" if len(found) == 1 else " trials"
+        lines.append(f"hypothesis of {key[0]} {', '.join(told)}{trials}: {key[1]}")
     return lines
 
 
@@ -221,7 +241,7 @@ def align(cells: Sequence[Sequence[str]], *, left: int) -> list[str]:
 
 def word_of(row: Row) -> str:
     """The word for a row's state, as people see it."""
-    if row.refusal in {Refusal.LOCKED, Refusal.DRIFTED, Refusal.UNVOUCHED}:
+    if row.refusal in _TOLD:
         return row.refusal.upper()
     if row.draft and row.status == Status.DONE:
         return "draft"

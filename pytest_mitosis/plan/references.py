@@ -121,7 +121,8 @@ def load_experiment(experiment: Experiment) -> LoadedExperiment:
     )
     facts: dict[str, Any] = {}
     for step in steps:
-        facts |= _mark_facts(step.action)
+        facts |= mark_facts(step.action)
+    _require_check(facts, experiment.name)
     last = steps[-1].action
     return LoadedExperiment(
         experiment,
@@ -129,8 +130,18 @@ def load_experiment(experiment: Experiment) -> LoadedExperiment:
         str(facts.get("hypothesis") or ""),
         inspect.cleandoc(last.__doc__) if isinstance(last.__doc__, str) else "",
         read_seconds(facts.get("timeout"), f"{experiment.name}: timeout"),
-        tuple(read_request(_mark_facts(step.action), step.name) for step in steps),
+        tuple(read_request(mark_facts(step.action), step.name) for step in steps),
     )
+
+
+def _require_check(facts: Mapping[str, Any], name: str) -> None:
+    check = facts.get("check")
+    if check is None:
+        return
+    if not callable(check):
+        raise PlanError(f"{name}: check has to be a function of the result, not {check!r}")
+    if not facts.get("hypothesis"):
+        raise PlanError(f'{name}: check has no hypothesis to support; give hypothesis="…" too')
 
 
 def resolve(reference: str, path: str, what: str) -> Any:  # Any: whatever the user's module holds
@@ -210,7 +221,7 @@ def _load_step(step: Step, *, takes_data: bool) -> LoadedStep:
         raise PlanError(f"{what}: {step.action} is not callable ({type(action).__name__})")
     if inspect.iscoroutinefunction(action) or inspect.isgeneratorfunction(action):
         raise PlanError(f"{what}: {step.action} has to be a plain function that returns a dict")
-    facts = _mark_facts(action)
+    facts = mark_facts(action)
     lookup = facts["lookup"] if "lookup" in facts else _load_lookup(step, what)
     if not isinstance(lookup, Mapping):
         raise PlanError(
@@ -283,7 +294,7 @@ def _keyword_of(data: inspect.Parameter) -> str:
     return DATA if data.kind is data.VAR_KEYWORD else data.name
 
 
-def _mark_facts(action: Callable[..., Any]) -> dict[str, Any]:
+def mark_facts(action: Callable[..., Any]) -> dict[str, Any]:
     """Keyword arguments of ``@pytest.mark.experiment``, the closest to the function winning."""
     facts: dict[str, Any] = {}
     marks = getattr(action, "pytestmark", ())

@@ -6,6 +6,7 @@ file. Imports nothing numerical by itself and leaves no name in the notebook's n
 
 from __future__ import annotations
 
+import functools
 import io
 import json
 import logging
@@ -44,6 +45,7 @@ def call(function: str, folder: str, arguments: dict[str, Any], namespace: dict[
         "survey": survey,
         "prove": prove,
         "keep": keep,
+        "check": check,
         "explain": explain,
         "finish": finish,
         "mark": mark,
@@ -229,6 +231,19 @@ def keep(
         reply["problem"] = f"{step} returned a dict without 'main'; it has {keys}"
     has = {"has_data": "data" in result, "has_metrics": "metrics" in result}
     return {**reply, "metrics": metrics_of(result), **has}
+
+
+def check(
+    folder: Path, namespace: dict[str, Any], *, actions: list[str], variable: str
+) -> dict[str, Any]:
+    """Ask the experiment whether its result supports its hypothesis."""
+    from pytest_mitosis.run.support import supports
+
+    def found(name: str) -> Any:  # Any: a callable of the user's
+        first, *rest = name.split(".")
+        return functools.reduce(getattr, rest, namespace[first])
+
+    return supports([found(name) for name in actions], namespace[variable])
 
 
 def mark(folder: Path, namespace: dict[str, Any]) -> dict[str, Any]:

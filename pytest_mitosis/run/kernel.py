@@ -72,6 +72,7 @@ class KernelRun:
     on_wait: Callable[[float], None] = lambda _: None
     metrics: dict[str, Any] = field(default_factory=dict)
     has_metrics: bool = False
+    supported: bool | None = None
     notes: list[str] = field(default_factory=list)
     proven: bool = False
     unproven: dict[str, Any] = field(default_factory=dict)
@@ -139,9 +140,11 @@ class KernelRun:
     def told(self, outcome: Outcome) -> Outcome:
         """``outcome`` with what the trial's process told so far."""
         findings = tuple(Finding(**one) for one in self.ending.get("randomness", ()))
+        failed = outcome.failure is not None and outcome.failure.type == "AssertionError"
         outcome = replace(
             outcome,
             metrics=self.metrics,
+            supported=False if failed and self.job.hypothesis else self.supported,
             notes=(*outcome.notes, *self.notes, *(found.text for found in findings)),
             randomness=findings,
             proven=self.proven,
@@ -223,6 +226,8 @@ class KernelRun:
         following = None if last else self.job.steps[index + 1]
         if not problem and following and not reply["has_data"] and not following.data_optional:
             problem = f"{step.name} returned no 'data', which {following.name} takes"
+        if last and self.job.hypothesis and not problem:
+            problem = await self._check(names.result)
         if problem:
             self.show(Failure("ResultError", problem))
             raise TrialFailed(Failure("ResultError", problem))
@@ -235,6 +240,13 @@ class KernelRun:
         self.notes += changed
         await self._offer(index, seconds, reply, *changed[:1] or [""])
         return bool(reply["has_data"])
+
+    async def _check(self, variable: str) -> str:
+        """Ask whether the result supports the hypothesis; why that could not be asked."""
+        actions = [names.action for names in self.built.names]
+        reply = await self._ask("check", actions=actions, variable=variable)
+        self.supported = reply["supported"]
+        return str(reply["problem"])
 
     async def _cell(self, index: int) -> None:
         self.place = index

@@ -183,6 +183,7 @@ def finish(folder: Path, outcome: Outcome, environment: str) -> Trial:
         "peak_memory_bytes": outcome.peak_memory,
         "environment": environment,
         "metrics": outcome.metrics,
+        **({"supported": outcome.supported} if manifest.get("hypothesis") else {}),
         "notes": list(outcome.notes),
         "tainted": list(outcome.tainted),
         "randomness": [asdict(found) for found in outcome.randomness],

@@ -153,7 +153,7 @@ def make_reference(
         "experiment": m["experiment"],
         "spec": m["spec"],
         "seed": m.get("seed"),
-        **({"hypothesis": m["hypothesis"]} if m.get("hypothesis") else {}),
+        **{name: m[name] for name in ("hypothesis", "supported") if m.get(name)},
         "metrics": m.get("metrics", {}),
         "results": {name: part.to_json() for name, part in parts_of_trial(trial).items()},
         "parameters": [_parameter(one, descriptions) for one in m["parameters"] if one["tracked"]],

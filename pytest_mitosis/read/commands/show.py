@@ -42,7 +42,8 @@ def _facts(trial: Trial) -> list[tuple[str, Any]]:
     if m.get("failure"):
         facts.append(("failure", f"{m['failure']['type']}: {m['failure']['message']}"))
     if m.get("hypothesis"):
-        facts.append(("hypothesis", m["hypothesis"]))
+        words = {"True": " (supported)", "False": " (refuted)"}
+        facts.append(("hypothesis", f"{m['hypothesis']}{words.get(str(m.get('supported')), '')}"))
     facts += [
         (str(p["name"]), " ".join(filter(None, [p["variant"], f"({p['value']})"])))
         for p in m.get("parameters", ())
