@@ -9,9 +9,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from pytest_mitosis.model import PlanError, TrialSpec
+from pytest_mitosis.identity import Description, compare, render_changes
+from pytest_mitosis.model import Binding, LockError, PlanError, TrialSpec
 from pytest_mitosis.plan.official import Declaration, Group, read_declaration
 from pytest_mitosis.plan.variants import expand, require_targets
+from pytest_mitosis.read.verdict_text import accept_command
+from pytest_mitosis.store.locks import counting
 from pytest_mitosis.store.reuse import Reuse
 
 if TYPE_CHECKING:
@@ -23,6 +26,7 @@ if TYPE_CHECKING:
     from pytest_mitosis.plan.references import LoadedExperiment
     from pytest_mitosis.reporting import Reporter
     from pytest_mitosis.session import ExperimentSession
+    from pytest_mitosis.store.reference import Reference
 
 
 @dataclass
@@ -93,6 +97,8 @@ def read_officials(
     PlanError
         If a group is not there or malformed, or official trials are mixed with others.
     """
+    if config.getoption("exp_all"):
+        _require_alone(config, others)
     asked: list[list[str]] | None = config.getoption("exp_official")
     why = _reason(config, is_official=asked is not None)
     if asked is None:
@@ -113,11 +119,26 @@ def read_officials(
     return Officials(project, declaration, declaration.choose(names), why)
 
 
+def _require_alone(config: pytest.Config, others: Sequence[str]) -> None:
+    """``--exp-all`` looks at names, it runs nothing."""
+    if not config.getoption("collectonly"):
+        raise PlanError(
+            "--exp-all checks the names of all experiments and runs nothing: "
+            "pytest --collect-only --exp-all"
+        )
+    if others or config.getoption("exp_official") is not None:
+        raise PlanError("--exp-all looks at all experiments: leave the others out")
+
+
 def register(session: ExperimentSession, reporter: Reporter) -> None:
     """Register what checks official trials, and what writes ``--exp-md``, if asked for."""
     config = session.config
     if session.vouching is not None:
         config.pluginmanager.register(session.vouching, "mitosis-vouching")
+    if config.getoption("exp_all"):
+        from pytest_mitosis.rollcall import RollCall
+
+        config.pluginmanager.register(RollCall(session, reporter), "mitosis-rollcall")
     file = config.getoption("exp_md")
     if file and not hasattr(config, "workerinput"):
         from pytest_mitosis.markdown import MarkdownFile
@@ -142,3 +163,30 @@ def _reason(config: pytest.Config, *, is_official: bool) -> str:
     if config.getoption("exp_reuse") == Reuse.SAME_PARAMS:
         raise PlanError("what another code gave cannot be accepted: leave --exp-reuse out")
     return why
+
+
+def changed_value(
+    found: Reference, binding: Binding, now: Description, *, strict_code: bool
+) -> LockError | None:
+    """How a variant is another value than that a reference was recorded with."""
+    recorded = found.description(binding.step, binding.parameter)
+    if recorded is None:
+        return None
+    digest, description = recorded
+    if description is None:
+        detail = "" if digest == now.digest else f"  it was {found.value(binding)}"
+    else:
+        changes = counting(compare(description, _without_notes(now)), strict_code=strict_code)
+        detail = render_changes(changes) if changes else ""
+    if not detail:
+        return None
+    group = found.record["group"]
+    return LockError(
+        f"{binding.parameter}={binding.name} changed since {group} was accepted ({found.origin})\n"
+        f"{detail}\nrestore the value, use a new name, or: {accept_command(group)}"
+    )
+
+
+def _without_notes(description: Description) -> Description:
+    kept = tuple(leaf for leaf in description.leaves if leaf.facet != "note")
+    return Description(kept, description.summary)

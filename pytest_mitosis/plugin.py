@@ -80,6 +80,11 @@ OPTIONS: dict[str, dict[str, Any]] = {
         "help": "run the official trials of these groups, of all without names; what follows up to "
         "the next option is taken for names of groups, so paths stand before it",
     },
+    "--exp-all": {
+        "action": "store_true",
+        "help": "with --collect-only: check in seconds that no name of any experiment means "
+        "another value than it was locked to, or than official trials had",
+    },
     "--exp-accept": {
         "action": "store_true",
         "help": "with --exp-official: record what the trials give as what the project vouches for, "
@@ -132,7 +137,8 @@ def pytest_configure(config: pytest.Config) -> None:
     """Emitted in every pytest process; wakes the plugin if experiments are asked for."""
     for marker in MARKERS:
         config.addinivalue_line("markers", marker)
-    asked = config.getoption("exp") or config.getoption("exp_official") is not None
+    asked = config.getoption("exp") or config.getoption("exp_all")
+    asked = asked or config.getoption("exp_official") is not None
     if asked or any(is_experiment_node(arg) for arg in config.args):
         from pytest_mitosis.session import wake
 

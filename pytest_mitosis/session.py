@@ -302,6 +302,7 @@ def _read_session(config: pytest.Config) -> ExperimentSession:
     given = list(config.args) if config.args_source is config.ArgsSource.ARGS else []
     names: list[str] = list(dict.fromkeys(config.getoption("exp")))
     is_named = bool(names) or config.getoption("exp_official") is not None
+    is_named = is_named or config.getoption("exp_all")
     ours = [one for one in given if is_experiment_node(one) and ("::" in one or not is_named)]
     start = here if is_named or not ours else (here / ours[0].partition("::")[0]).parent
     folder = config.getoption("trials_folder")

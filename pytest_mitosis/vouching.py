@@ -12,13 +12,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_mitosis.collection import key_of, spec_of
-from pytest_mitosis.identity import Change, Description, compare, render_changes
 from pytest_mitosis.model import Binding, Kind, LockError, MitosisError, Trial
+from pytest_mitosis.official import changed_value
 from pytest_mitosis.read.ladder import Rung
 from pytest_mitosis.read.verdict import Verdict, judge, without_reference
-from pytest_mitosis.read.verdict_text import accept_command, count_rungs, gist, told
+from pytest_mitosis.read.verdict_text import count_rungs, gist, told
 from pytest_mitosis.store.files import store_errors
-from pytest_mitosis.store.locks import counting
 from pytest_mitosis.store.reference import (
     Reference,
     make_reference,
@@ -31,7 +30,7 @@ from pytest_mitosis.store.reference import (
 from pytest_mitosis.table import Refusal, Row
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
     from pytest_mitosis.model import TrialSpec
@@ -216,49 +215,18 @@ class Vouching:
             return None
         for group in self.officials.groups_of(spec):
             found = self.reference(item, spec, group)
-            for binding in _variants(spec) if found is not None else ():
-                assert found is not None
-                changes = self._changes(found, binding)
-                if changes is not None:
-                    return LockError(_told_of_change(found, binding, group, changes))
+            if found is None:
+                continue
+            for binding in _variants(spec):
+                now = self.session.runner.describer.describe(binding)
+                strict = self.session.project.strict_code
+                if problem := changed_value(found, binding, now, strict_code=strict):
+                    return problem
         return None
-
-    def _changes(self, found: Reference, binding: Binding) -> list[Change] | None:
-        """What is not the same; None if nothing is, empty if that is not known in detail."""
-        recorded = found.description(binding.step, binding.parameter)
-        if recorded is None:
-            return None
-        digest, description = recorded
-        now = self.session.runner.describer.describe(binding)
-        if description is None:
-            return None if digest == now.digest else []
-        changes = compare(description, _without_notes(now))
-        return counting(changes, strict_code=self.session.project.strict_code) or None
 
 
 def _unvouched(row: Row, reason: str) -> tuple[Row, str]:
     return row.replaced(refusal=Refusal.UNVOUCHED, reason=reason.splitlines()[0]), reason
-
-
-def _without_notes(description: Description) -> Description:
-    kept = tuple(leaf for leaf in description.leaves if leaf.facet != "note")
-    return Description(kept, description.summary)
-
-
-def _told_of_change(
-    found: Reference, binding: Binding, group: Group, changes: Sequence[Change]
-) -> str:
-    entry: Mapping[str, Any] = next(
-        one
-        for one in found.record["parameters"]
-        if (one["step"], one["name"]) == (binding.step, binding.parameter)
-    )
-    detail = render_changes(changes) if changes else f"  it was {entry['value']}"
-    return (
-        f"{binding.parameter}={binding.name} changed since {group.name} was accepted "
-        f"({found.origin})\n{detail}\n"
-        f"restore the value, use a new name, or: {accept_command(group.name)}"
-    )
 
 
 def _variants(spec: TrialSpec) -> list[Binding]:

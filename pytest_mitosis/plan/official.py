@@ -134,6 +134,11 @@ def read_declaration(project: Project) -> Declaration:
     return Declaration(groups, project.root / folder, where)
 
 
+def is_declared(project: Project) -> bool:
+    """Whether a project has official trials."""
+    return project.official is not None or (project.home / FILE).is_file()
+
+
 def reference_globs(project: Project) -> tuple[str, ...]:
     """Where references are, as globs of what is never an uncommitted change of the code."""
     table: Mapping[str, Any] | None = project.official

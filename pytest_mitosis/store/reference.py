@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-    from pytest_mitosis.model import Trial
+    from pytest_mitosis.model import Binding, Trial
 
 SCHEMA = 1
 MOST_LEAVES = 24
@@ -68,14 +68,27 @@ class Reference:
         entries = [p for p in self.record["parameters"] if p["kind"] not in {Kind.SEED, Kind.RNG}]
         return tuple(f"{p['step']}.{p['name']}={p['variant']}" for p in entries)
 
+    def variant(self, step: str, parameter: str) -> str:
+        """The name of the variant a parameter had; empty if it had none."""
+        entry = self._variants.get((step, parameter))
+        return str(entry["variant"]) if entry else ""
+
+    def value(self, binding: Binding) -> str:
+        """The recorded value of a variant, in one line."""
+        return str(self._variants[binding.step, binding.parameter]["value"])
+
     def description(self, step: str, parameter: str) -> tuple[str, Description | None] | None:
         """Digest of a recorded variant, and what it was made of if that was kept."""
-        for entry in self.record["parameters"]:
-            if (entry["step"], entry["name"]) == (step, parameter) and entry["kind"] == "variant":
-                leaves = entry.get("leaves")
-                kept = {"leaves": leaves, "summary": entry["value"]}
-                return entry["digest"], Description.from_json(kept) if leaves else None
-        return None
+        entry = self._variants.get((step, parameter))
+        if entry is None:
+            return None
+        kept = {"leaves": entry.get("leaves"), "summary": entry["value"]}
+        return entry["digest"], Description.from_json(kept) if kept["leaves"] else None
+
+    @cached_property
+    def _variants(self) -> dict[tuple[str, str], dict[str, Any]]:
+        entries = [one for one in self.record["parameters"] if one["kind"] == Kind.VARIANT]
+        return {(one["step"], one["name"]): one for one in entries}
 
 
 def reference_file(folder: Path, group: str, key: str) -> Path:

@@ -34,7 +34,7 @@ ABOVE = {
         "live",
         "orders",
     ),
-    *("markdown", "official", "vouching"),
+    *("markdown", "official", "rollcall", "vouching"),
     *("plugin", "precedent", "reach", "reporting", "runner", "schedule", "session"),
 }
 MOST_LINES = 400

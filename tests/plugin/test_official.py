@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import subprocess
 from typing import NamedTuple
 
@@ -311,3 +312,33 @@ def test_file_that_is_no_reference_is_a_usage_error(project):
     result = project.run(*GROUP3)
     assert result.ret == 4
     assert "is no reference ('results'); restore it with git" in str(result.stderr)
+
+
+def test_roll_call_checks_all_names_against_locks_and_references(accepted, ci):
+    well = ci.run("--collect-only", "--exp-all")
+    assert well.ret == 0
+    well.stdout.fnmatch_lines(["names of variants: 2 unchanged, 0 new"])
+    ci.commit({"exps/exp_fit.py": FIT.replace('"sigma": 0.5', '"sigma": 0.7')})
+    ci.commit({"exps/exp_new.py": "lookup_dict = {'n': {'few': 3}}\ndef exp_new(n):\n    pass\n"})
+    changed = ci.run("--collect-only", "--exp-all")
+    assert changed.ret == 11
+    changed.stdout.fnmatch_lines(
+        [
+            "noise=high changed since fig3 was accepted (20*",
+            "*'sigma'*  float 0.5 -> float 0.7",
+            "names of variants: 1 unchanged, 1 new, 1 LOCKED",
+            "exit 11: noise=high changed since fig3 was accepted*",
+        ]
+    )
+    refused = ci.run("--exp-all")
+    assert refused.ret == 4
+    assert "runs nothing: pytest --collect-only --exp-all" in str(refused.stderr)
+    # A lock in the repository counts as well, here one that says what no dictionary says.
+    (lock,) = (accepted.project.store / "locks/fit/noise").glob("high.json")
+    (ci.path / "locks/fit/noise").mkdir(parents=True)
+    shutil.copy(lock, ci.path / "locks/fit/noise")
+    ci.git("rm", "-rq", "official")
+    ci.commit({"pyproject.toml": '[tool.mitosis]\nlocks = "locks"\n'})
+    locked = ci.run("--collect-only", "--exp-all")
+    assert locked.ret == 11
+    locked.stdout.fnmatch_lines(["names of variants: 0 unchanged, 2 new, 1 LOCKED"])
