@@ -23,6 +23,8 @@ COMMANDS = {
     "open": f"{_READ}.commands.log:open_trial",
     "explain": f"{_READ}.commands.explain:explain",
     "export": f"{_READ}.commands.export:export",
+    "summary": f"{_READ}.commands.summary:summary",
+    "checklist": f"{_READ}.commands.checklist:checklist",
     "merge": f"{_READ}.commands.merge:merge",
     "import-mitosis": f"{_READ}.commands.import_mitosis:import_mitosis",
     "verify": f"{_READ}.commands.upkeep:verify",

@@ -185,7 +185,7 @@ def test_every_command_has_help(call, command):
     code, out, _ = call(command, "--help")
     assert code == 0
     assert out.startswith(f"Usage: pytest-mitosis {command} ")
-    assert "--trials-folder" in out
+    assert "--trials-folder" in out or command == "summary"  # which reads no trials
 
 
 # diff

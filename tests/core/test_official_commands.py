@@ -1,0 +1,160 @@
+"""``pytest-mitosis summary`` and ``checklist``: what is recorded, as statistics and as answers."""
+
+from __future__ import annotations
+
+import json
+import sys
+
+import numpy as np
+import pytest
+from stores import add_trial, variant
+
+from pytest_mitosis.read import cli
+from pytest_mitosis.read.statistics import pairs_of, sample_of, settings_of
+from pytest_mitosis.store.files import write_json
+from pytest_mitosis.store.folder import read_trial
+from pytest_mitosis.store.reference import (
+    make_reference,
+    read_group,
+    reference_file,
+    write_reference,
+)
+
+ERRORS = {
+    ("low", "tv"): [0.101, 0.094, 0.099, 0.104, 0.097, 0.1],
+    ("high", "tv"): [0.121, 0.113, 0.117, 0.127, 0.118, 0.119],
+    ("high", "stlsq"): [0.18, 0.21],
+}
+
+
+@pytest.fixture
+def call(tmp_path, monkeypatch, capsys):
+    """Call the tool in a project with one group; gives exit code, output, and mistakes."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / ".git").mkdir()
+    (tmp_path / "official.toml").write_text('[fig3]\nexp = "fit_eval"\ntitle = "Errors"\n')
+
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["pytest-mitosis", *arguments])
+        code = 0
+        try:
+            cli.main()
+        except SystemExit as ended:
+            code = int(ended.code or 0)
+        told = capsys.readouterr()
+        return code, told.out, told.err
+
+    return run
+
+
+def accept_all(folder):
+    for (noise, solver), errors in ERRORS.items():
+        for seed, error in enumerate(errors):
+            parameters = [variant("noise", noise), variant("solver", solver)]
+            path = add_trial(
+                folder / "trials",
+                f"{noise[0]}{solver[0]}{seed:06}",
+                parameters,
+                spec=f"noise={noise},solver={solver},seed={seed}",
+                seed=seed,
+                metrics={"main": error, "n_iter": 37, "label": "a"},
+            )
+            file = reference_file(folder / "official", "fig3", path.parent.name)
+            write_reference(make_reference(read_trial(path), file, "fig3", "so", {}, {}))
+
+
+def test_reference_is_written_once_and_reads_back(tmp_path):
+    accept_all(tmp_path)
+    found = read_group(tmp_path / "official", "fig3")
+    assert len(found) == 14
+    (one,) = [r for r in found if r.record["spec"] == "noise=low,solver=tv,seed=1"]
+    assert one.metrics == {"main": 0.094, "n_iter": 37, "label": "a"}
+    assert one.family == ("fit_eval.noise=low", "fit_eval.solver=tv")
+    before = one.file.read_bytes()
+    trial = read_trial(next((tmp_path / "trials").rglob("*lt000001")))
+    again = make_reference(trial, one.file, "fig3", "another reason", {}, {})
+    assert not write_reference(again)
+    assert one.file.read_bytes() == before
+    trial.manifest["metrics"]["main"] = float("nan")
+    for new in (True, False):  # NaN is the same NaN
+        assert write_reference(make_reference(trial, one.file, "fig3", "so", {}, {})) is new
+
+
+def test_summary_has_statistics_over_seeds_and_pairs(tmp_path):
+    accept_all(tmp_path)
+    settings = settings_of(read_group(tmp_path / "official", "fig3"), "main")
+    by_name = {tuple(v for _, v in one.parameters): one for one in settings}
+    sample = by_name["low", "tv"].sample
+    values = np.array(ERRORS["low", "tv"])
+    assert (sample.n, sample.mean) == (6, pytest.approx(values.mean()))
+    assert sample.sd == pytest.approx(values.std(ddof=1))
+    assert sample.half == pytest.approx(2.5705818 * values.std(ddof=1) / np.sqrt(6), rel=1e-7)
+    pairs = {(one.parameter, one.one, one.other): one for one in pairs_of(settings)}
+    assert set(pairs) == {("noise", "high", "low"), ("solver", "stlsq", "tv")}
+    pair = pairs["noise", "high", "low"]
+    difference = np.array(ERRORS["high", "tv"]) - values
+    assert pair.rest == (("solver", "tv"),)
+    assert pair.difference.mean == pytest.approx(difference.mean())
+    stats = pytest.importorskip("scipy.stats")
+    expected = stats.ttest_rel(ERRORS["high", "tv"], ERRORS["low", "tv"]).pvalue
+    assert pair.p == pytest.approx(expected, rel=1e-6)
+    assert pair.wilcoxon == stats.wilcoxon(difference).pvalue
+    assert pairs["solver", "stlsq", "tv"].difference.n == 2
+
+
+def test_one_seed_has_no_spread_and_nan_no_interval():
+    assert sample_of([0.25]).sd is None
+    assert sample_of([0.25, float("nan")]).half is None
+
+
+def test_summary_as_it_is_printed(call, tmp_path):
+    code, _, told = call("summary", "fig3")
+    assert code == 4
+    assert "nothing of fig3 is accepted yet: pytest -p mitosis --exp-official fig3" in told
+    accept_all(tmp_path)
+    code, out, _ = call("summary", "fig3")
+    assert code == 0
+    lines = [" ".join(line.split()) for line in out.splitlines()]
+    assert lines[0] == "fig3: Errors · main of 14 trials"
+    assert lines[1] == "noise solver n mean sd 95% interval of the mean"
+    assert "low tv 6 0.0991667 0.00343 0.0955668 … 0.102767" in lines
+    assert any(line.startswith("noise=high - low solver=tv 6 +0.02 ±") for line in lines)
+    code, out, _ = call("summary", "fig3", "-m", "n_iter", "--json")
+    assert {one["mean"] for one in json.loads(out)["settings"]} == {37.0}
+    code, _, told = call("summary", "fig3", "-m", "label")
+    assert code == 4
+    assert "no trial has a number 'label'; there are main, n_iter" in told
+
+
+def test_checklist_counts_failed_trials_and_drafts(call, tmp_path):
+    store = tmp_path / "trials"
+    low = variant("noise", "low", 0.1)
+    used = {"code": {"distributions": {"numpy": "2.4.0"}}, "environment": "e1"}
+    machine = {"cpu": "EPYC 9654", "cpus": "96", "system": "Linux"}
+    (store / "environments/e1").mkdir(parents=True)
+    write_json(store / "environments/e1/environment.json", {"machine": machine})
+    add_trial(store, "aaaaaaaa", [low], seed=0, duration_s=3600.0, cpu_s=7200.0, **used)
+    add_trial(store, "bbbbbbbb", [low], seed=3, iteration=2, duration_s=1800.0)
+    crashed = {"status": "crashed", "metrics": {}, "duration_s": 32400.0}
+    add_trial(store, "cccccccc", [variant("noise", "high", 0.5)], iteration=1, **crashed)
+    add_trial(store / "drafts", "dddddddd", [low], iteration=0, draft=True, duration_s=360.0)
+    code, out, _ = call("checklist")
+    assert code == 0
+    for line in (
+        "- fig3 (Errors): nothing accepted yet",
+        "- fit_eval: 2 done, 1 crashed, 1 as draft",
+        "- fit_eval: 2 (0, 3)",
+        "- fit_eval: fit_eval.noise: 2 tried: low (float 0.1), high (float 0.5)",
+        "- EPYC 9654, 96 processors, Linux (node-17)",
+        "- numpy 2.4.0",
+        "- 10.6 h on the clock in all, 2 h of processor time",
+        "- 9 h by 1 that failed or were stopped",
+        "- 0.1 h by 1 run as draft",
+    ):
+        assert line in out.splitlines(), line
+    accept_all(tmp_path)
+    _, out, _ = call("checklist", "--json")
+    told = json.loads(out)["Official results"]
+    assert told == [
+        "fig3 (Errors): 14 trials, 3 settings, 2 or more seeds each: error bars can be given"
+    ]
