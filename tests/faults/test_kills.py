@@ -84,12 +84,17 @@ class Round:
             )
 
     def hit(self, session: subprocess.Popen[bytes]) -> None:
-        """Kill something of a session every now and then, until pytest ends or is killed."""
+        """Kill something of a session every now and then, until pytest ends or is killed.
+
+        Not both the server and pytest: what a killed trial had started is ended by one of them, and
+        without either nobody is left to.
+        """
+        lost_server = False
         is_early = self.rng.random() < 0.2  # pytest itself, before there is anything else
         while session.poll() is None:
             time.sleep(self.rng.random() * 0.3)
             victims = self.parties(session.pid)
-            if is_early or (victims and self.rng.random() < 0.08):
+            if is_early or (victims and not lost_server and self.rng.random() < 0.08):
                 victims = {"pytest": [session.pid]}
             if not victims:
                 continue
@@ -97,6 +102,7 @@ class Round:
             with suppress(ProcessLookupError):
                 os.kill(self.rng.choice(victims[party]), signal.SIGKILL)
                 self.kills[party] += 1
+                lost_server = lost_server or party == "server"
             if party == "pytest":
                 break
         session.wait()
