@@ -25,15 +25,19 @@ class Allotment:
 
     request: Request
     lease: Lease | None = None
+    is_elsewhere: bool = False
+    """Whether a cluster gives it what it asks for."""
 
     @property
     def environment(self) -> dict[str, str]:
         """Variables for the trial's process."""
-        if self.lease is None:
+        if self.lease is None and not self.is_elsewhere:
             return {}
         from pytest_mitosis.run.machine import VISIBLE, thread_variables
 
-        gpus = {VISIBLE: ",".join(self.lease.share.gpus)} if self.request.gpus else {}
+        gpus = {}
+        if self.lease is not None and self.request.gpus:
+            gpus = {VISIBLE: ",".join(self.lease.share.gpus)}
         return {**thread_variables(self.request.cpus), **gpus}
 
     @property
@@ -82,13 +86,15 @@ class Allotments:
         return self._requests[loaded.name]
 
     def require_possible(self) -> None:
-        """Refuse what this machine can never give.
+        """Refuse what this machine can never give; a cluster speaks for itself.
 
         Raises
         ------
         PlanError
             If an experiment of the session asks for more than there is.
         """
+        if self.session.site is not None:
+            return
         for loaded in self.session.loaded:
             if request := self.request_of(loaded):
                 self.machine.require(request, loaded.name)
@@ -96,8 +102,8 @@ class Allotments:
     def try_take(self, loaded: LoadedExperiment) -> Allotment | None:
         """What a trial asks for, or None as long as other trials have too much of it."""
         request = self.request_of(loaded)
-        if not request:
-            return Allotment(request)
+        if not request or self.session.site is not None:
+            return Allotment(request, is_elsewhere=self.session.site is not None)
         from pytest_mitosis.store.folder import new_id
         from pytest_mitosis.store.leases import Share
 

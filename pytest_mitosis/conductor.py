@@ -49,6 +49,8 @@ class Conductor:
     @property
     def free(self) -> int:
         """How many more trials may start."""
+        if self.session.site is not None:
+            return 1  # the cluster's queue has room for all
         return self.session.jobs - len(self.under_way)
 
     def allot(self, order: Order, allotment: Allotment) -> None:
@@ -59,7 +61,10 @@ class Conductor:
         """Have a begun trial run, while others do."""
         handle = self.launcher.submit(order)
         usual = self.live.usual(order.job.experiment)
-        self.running[order.folder] = Running(order.job, order.folder, self.live.clock(), usual)
+        # Launchers that hand trials to a queue can say what one waits for there.
+        waits = getattr(handle, "waits", None)
+        began = self.live.clock()
+        self.running[order.folder] = Running(order.job, order.folder, began, usual, waits)
         self.under_way.append(handle)
         return handle
 
@@ -71,7 +76,7 @@ class Conductor:
                 self.while_waiting()
                 self.wait(TICK)
         except KeyboardInterrupt:
-            if len(self.under_way) > 1:  # the schedule stops them all
+            if len(self.under_way) > 1 or self.session.site is not None:  # the schedule's part
                 raise
             self.stop()
         return handle.result()
@@ -103,6 +108,13 @@ class Conductor:
         """Return once one more trial may start."""
         while self.free < 1:
             self.wait(TICK)
+
+    def leave(self) -> None:
+        """Wait for none of the trials under way any more; they run on, on a cluster."""
+        leave = getattr(self.launcher, "leave", None)
+        if leave is not None:
+            leave(self.under_way)
+        self.live.hide()
 
     def stop(self) -> Collection[Handle]:
         """Interrupt all trials under way, wait until each is recorded, and return them."""

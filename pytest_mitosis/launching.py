@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_mitosis.model import PlanError
 from pytest_mitosis.plan.names import say_what_exists
+from pytest_mitosis.plan.resources import AUTO
+from pytest_mitosis.plan.sites import SLURM
 from pytest_mitosis.run.launchers import INLINE, NAMES, make_launcher
 
 if TYPE_CHECKING:
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
 
     import pytest
 
+    from pytest_mitosis.plan.sites import Site
     from pytest_mitosis.run.launcher import Launcher
     from pytest_mitosis.session import ExperimentSession
 
@@ -49,7 +52,7 @@ def require_launcher(session: ExperimentSession) -> None:
     PlanError
         If there is none.
     """
-    if launcher_name(session) not in NAMES:
+    if session.site is None and launcher_name(session) not in NAMES:
         _ = session.launcher
 
 
@@ -62,19 +65,73 @@ def launcher_of(session: ExperimentSession) -> Launcher:
         If there is none of the name asked for.
     """
     name, config = launcher_name(session), session.config
-    if name in NAMES:
+    launcher: Launcher
+    if session.site is not None:
+        launcher = _to_site(session, session.site)
+    elif name in NAMES:
         trace = _trace(config) if name == INLINE else None
         launcher = make_launcher(name, session.project.preload, trace)
     else:
         found: Launcher | None = config.hook.pytest_mitosis_launcher(config=config, name=name)
         if found is None:
             raise PlanError(
-                f"there is no launcher {name!r}; {say_what_exists(name, NAMES)}; a conftest can "
-                "have others with the hook pytest_mitosis_launcher"
+                f"there is no launcher {name!r}; {say_what_exists(name, _known(session))}; "
+                "a conftest can have others with the hook pytest_mitosis_launcher"
             )
         launcher = found
     config.add_cleanup(launcher.close)
     return launcher
+
+
+def site_of(session: ExperimentSession) -> Site | None:
+    """The cluster the session's trials are sent to; None if they run on this machine.
+
+    Raises
+    ------
+    PlanError
+        If an option for clusters is given and there is none.
+    """
+    name = launcher_name(session)
+    site = session.project.site(name)
+    if site is None:
+        for option in ("--exp-detach", "--exp-generate"):
+            if session.config.getoption(option.removeprefix("--").replace("-", "_")):
+                raise PlanError(
+                    f"{option} is for launchers that send trials to a cluster, not for {name}; "
+                    f"use --exp-launcher with {' or '.join(('slurm', *session.project.sites))}"
+                )
+    return site
+
+
+def _known(session: ExperimentSession) -> tuple[str, ...]:
+    return tuple(dict.fromkeys((*NAMES, SLURM, *session.project.sites)))
+
+
+def _to_site(session: ExperimentSession, site: Site) -> Launcher:
+    from pytest_mitosis.run.slurm.launcher import SlurmLauncher, Terms
+
+    config = session.config
+    given = config.getoption("exp_jobs")
+    terms = Terms(
+        throttle=session.jobs if given not in (None, AUTO) else None,
+        detach=config.getoption("exp_detach"),
+        generate=config.getoption("exp_generate"),
+        code=lambda: _code_facts(session),
+    )
+    launcher = SlurmLauncher(session.project.trials_folder, site, terms, session.say)
+    launcher.watching.catch_up()
+    return launcher
+
+
+def _code_facts(session: ExperimentSession) -> dict[str, Any]:
+    """What judges imported files on the nodes; nothing of a draft."""
+    if session.draft or session.code.problem:
+        return {}
+    facts: dict[str, Any] = {"since": session.runner.started}
+    copy = session.code_copy
+    if copy is None:
+        return {**facts, "states": [one.to_json() for one in session.code.states]}
+    return {**facts, "states": copy.states(session.code.states), "worktree": str(copy.place)}
 
 
 def _trace(config: pytest.Config) -> Callable[..., Any] | None:

@@ -33,10 +33,14 @@ class Running:
     folder: Path
     started: float
     usual: float | None = None
+    waits: Callable[[], str] | None = None
+    """Says what the trial waits for in the queue of a cluster; empty once it runs."""
 
     def line(self, moment: float) -> str:
         """``fit_eval[noise=low,seed=0]  4:12 · 37/100 loss=0.1 · about 7:10 left``."""
         elapsed = moment - self.started
+        if self.waits is not None and (why := self.waits()):
+            return f"{self.job.experiment}[{self.job.key}]  {_clock(elapsed)} · {why}"
         progress = read_progress(self.folder)
         share = progress.share if progress else None
         left = None
@@ -84,13 +88,18 @@ class Live:
             return
         if terminal.isatty:
             self.hide()
-            self._draw(terminal._tw, [one.line(moment) for one in running])
+            # Those that run before those that wait in a queue.
+            ordered = sorted(running, key=lambda one: bool(one.waits is not None and one.waits()))
+            shown = [one.line(moment) for one in ordered[:MOST_LINES]]
+            self._draw(terminal._tw, shown, len(ordered) - len(shown))
             return
         began = min(one.started for one in running)
         if moment - (self.told if self.told is not None else began) >= LOG_SECONDS:
             self.told = moment
-            for one in running:
+            for one in running[:MOST_LINES]:
                 self.session.say(one.line(moment))
+            if len(running) > MOST_LINES:
+                self.session.say(f"and {len(running) - MOST_LINES} more")
 
     def hide(self) -> None:
         """Take the lines away; the cursor is where pytest left it."""
@@ -105,11 +114,11 @@ class Live:
             stream.flush()
         self.drawn = 0
 
-    def _draw(self, writer: Any, lines: list[str]) -> None:
+    def _draw(self, writer: Any, lines: list[str], more: int) -> None:
         """Write below the line pytest is at, straight to its file, so that it need not know."""
-        shown = [f" {line}"[: writer.fullwidth - 1] for line in lines[:MOST_LINES]]
-        if len(lines) > len(shown):
-            shown.append(f" and {len(lines) - len(shown)} more")
+        shown = [f" {line}"[: writer.fullwidth - 1] for line in lines]
+        if more:
+            shown.append(f" and {more} more")
         with uncaptured(self.session.config):
             writer.flush()
             writer._file.write("".join(f"\n\r{line}" for line in shown))

@@ -22,10 +22,11 @@ from pytest_mitosis.precedent import Precedents, Wait
 from pytest_mitosis.run.jobs import Describer, argument_identities, build_job
 from pytest_mitosis.run.launcher import Order
 from pytest_mitosis.store.attempts import claim_attempt, put_by, stopped_trial
-from pytest_mitosis.store.files import store_errors
-from pytest_mitosis.store.folder import MANIFEST, Claim, claim, release
+from pytest_mitosis.store.batches import place_of
+from pytest_mitosis.store.files import read_json, store_errors
+from pytest_mitosis.store.folder import JOB, MANIFEST, Claim, claim, release
 from pytest_mitosis.store.locks import Held
-from pytest_mitosis.store.reuse import Reuse, Wanted
+from pytest_mitosis.store.reuse import Reuse, Wanted, held_trial
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -75,7 +76,9 @@ class Orders:
             commit=self.session.code.commit,
             digests={(binding.step, binding.parameter): digest for binding, digest in known},
         )
-        return claim_attempt(stopped) if stopped is not None else None
+        if stopped is None or place_of(stopped.folder) is not None:  # a cluster has it still
+            return None
+        return claim_attempt(stopped)
 
     def release_unused(self, item: pytest.Function) -> None:
         """Give back the item's folder if its trial never began."""
@@ -90,6 +93,8 @@ class Orders:
         another's: nobody has a turn and waits for the machine, so nobody waits in a circle.
         """
         assert planned.loaded is not None
+        if self.session.site is not None and (held := self._held(item)) is not None:
+            return held
         own = item.stash.get(CLAIM, None) or self._resumed(item, spec_of_item(item))
         resumed = own if own is not None and own.attempt > 1 else None
         allotments = self.session.allotments
@@ -114,6 +119,21 @@ class Orders:
         allotments.give_back(allotment)
         return found
 
+    def _held(self, item: pytest.Function) -> Trial | Order | None:
+        """The item's trial if the cluster has it already, submitted by another session or ours.
+
+        It is only waited for, unless another one that does has ended meanwhile.
+        """
+        _ = self.conductor.launcher  # it has looked what the cluster still holds
+        if self.precedents.mode is Reuse.NEVER:
+            return None
+        wanted, store = self._wanted(item), self.session.project.trials_folder
+        folder = held_trial(store, wanted)
+        if folder is None:
+            return None
+        job = Job.from_json(read_json(folder / JOB))
+        return self.precedents.look(wanted).trial or Order(job, folder, store)
+
     def _wanted(self, item: pytest.Function) -> Wanted:
         if WANTED not in item.stash:
             spec = spec_of_item(item)
@@ -132,6 +152,8 @@ class Orders:
         job = self._job(item, planned.loaded, spec_of_item(item))
         timeout = planned.loaded.timeout or allotment.request.timeout or job.timeout
         job = replace(job, environment=allotment.environment, timeout=timeout)
+        if self.session.code_copy is not None:
+            job = self.session.code_copy.job(job)
         attempts = put_by(claimed) if claimed.attempt > 1 else {}
         provenance = {**self._provenance(claimed.id), **allotment.record, **attempts}
         if self.session.officials is not None and not self.session.draft:
@@ -144,6 +166,7 @@ class Orders:
             (("code", self.session.describe_code()),),
             tuple(note for held in item.stash.get(HELD, []) for note in held.notes),
             self._judge,
+            allotment.request if timeout is None else replace(allotment.request, timeout=timeout),
         )
 
     def _job(self, item: pytest.Function, loaded: LoadedExperiment, spec: TrialSpec) -> Job:

@@ -71,7 +71,18 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "--exp-launcher": {
         "metavar": "NAME",
         "help": "what runs each trial: kernel (the default), process (without Jupyter), inline "
-        "(in this process, for debugging; implied by --pdb and --trace), or one of a conftest's",
+        "(in this process, for debugging; implied by --pdb and --trace), slurm, one of "
+        "[tool.mitosis.launchers], or one of a conftest's",
+    },
+    "--exp-detach": {
+        "action": "store_true",
+        "help": "with a launcher that sends trials to a cluster: submit and return at once; the "
+        "same command without it waits for them",
+    },
+    "--exp-generate": {
+        "action": "store_true",
+        "help": "with a launcher that sends trials to a cluster: write the jobs and the script "
+        "that submits them, and submit nothing",
     },
     "--exp-official": {
         "action": "append",
@@ -112,6 +123,8 @@ NEEDS_EXPERIMENT = (
     "--exp-reuse",
     "--exp-resume",
     "--exp-launcher",
+    "--exp-detach",
+    "--exp-generate",
 )
 
 

@@ -37,7 +37,7 @@ from pytest_mitosis.model import (
 from pytest_mitosis.orders import CLAIM, HELD, Orders, spec_of_item
 from pytest_mitosis.precedent import Precedents, Wait
 from pytest_mitosis.run.jobs import Describer
-from pytest_mitosis.run.launcher import Handle, Order
+from pytest_mitosis.run.launcher import Handle, LeftRunning, Order
 from pytest_mitosis.store.files import store_errors
 from pytest_mitosis.store.locks import Held, Name, take_lock, withdraw
 from pytest_mitosis.table import Refusal, Row, reused_row, row_of
@@ -50,6 +50,8 @@ if TYPE_CHECKING:
 ROW = pytest.StashKey[Row]()
 REFUSAL = pytest.StashKey[Refusal]()
 PROVEN = pytest.StashKey[bool]()
+LEFT = pytest.StashKey[bool]()
+"""Set on an item whose trial goes on without this session: nothing it relies on is taken back."""
 
 Ended = Trial | tuple[Trial, Outcome]
 """An earlier trial that does, or one of this session with what its job left."""
@@ -153,6 +155,8 @@ class Runner:
         A name is locked for good only once another process found the same value under it. Where
         another session withdrew a lock this trial relied on, it is taken again.
         """
+        if item.stash.get(LEFT, False):
+            return
         proven = item.stash.get(PROVEN, False)
         taken = item.stash.get(HELD, None) or []
         for binding, held in zip(_tracked_variants(item), taken, strict=False):
@@ -185,12 +189,14 @@ class Runner:
         try:
             with store_errors(self.session.project.trials_folder):
                 found = self._end_of(item, planned)
+        except LeftRunning as left:
+            self._leave(item, str(left))
         except MitosisError as error:
             problem = error
         if problem is not None:  # outside the handler, or pytest shows both
             self._refuse(item, problem)
         row, failure = self.record(item, found)
-        if row.status == Status.INTERRUPTED:
+        if row.status == Status.INTERRUPTED and self.session.site is None:
             if hasattr(item.config, "workerinput"):
                 raise KeyboardInterrupt  # what xdist's worker expects
             self.session.interrupted.append(row)
@@ -209,6 +215,11 @@ class Runner:
             item.stash[ROW], told = self.session.vouching.conclude(item, trial, row)
             if told:
                 fail(told)
+
+    def _leave(self, item: pytest.Function, where: str) -> NoReturn:
+        """Tell of a trial that goes on without this session."""
+        item.stash[LEFT] = True
+        pytest.skip(where)
 
     def record(self, item: pytest.Function, found: Ended) -> tuple[Row, Failure | None]:
         """Keep the row of the item's trial, and say how it failed if it did."""

@@ -21,7 +21,7 @@ from pytest_mitosis.conductor import TICK
 from pytest_mitosis.model import StoreError
 from pytest_mitosis.precedent import Wait
 from pytest_mitosis.reach import Reach, reach_of
-from pytest_mitosis.runner import PREPARED
+from pytest_mitosis.runner import LEFT, PREPARED
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from pytest_mitosis.session import ExperimentSession
 
 ASK_AGAIN_SECONDS = 0.25
+SECOND_CTRL_C_SECONDS = 2.0
 
 
 @dataclass(eq=False)  # registered as a plugin, so it has to be hashable
@@ -74,6 +75,8 @@ class Schedule:
             self._abandon()
             raise
         except KeyboardInterrupt:
+            if self.session.site is not None and self.conductor.under_way:
+                self._leave_running()
             if stopped := self._abandon():
                 words = "1 trial was" if stopped == 1 else f"{stopped} trials were"
                 pytest.exit(f"{words} interrupted; what they left is kept", returncode=2)
@@ -247,6 +250,21 @@ class Schedule:
             return None
         parent = min(left, key=lambda one: _common(chain, one.listchain()))
         return next(one for one in self.members[parent] if one in self.places)
+
+    def _leave_running(self) -> None:
+        """Let the cluster go on with what it has, unless Ctrl-C is pressed again."""
+        count = len(self.conductor.under_way)
+        trials = "1 trial goes on" if count == 1 else f"{count} trials go on"
+        try:
+            self.session.say(f"{trials} on the cluster; press Ctrl-C again to cancel")
+            time.sleep(SECOND_CTRL_C_SECONDS)
+        except KeyboardInterrupt:
+            self.session.say("cancelling")
+            return
+        self.conductor.leave()
+        for item in (*self.running, *self.waiting):
+            item.stash[LEFT] = True
+        pytest.exit(f"{trials} on the cluster; the same command waits for them", returncode=2)
 
     def _abandon(self) -> int:
         """Interrupt what is under way and keep the rows of what pytest will not reach."""

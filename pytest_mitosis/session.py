@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 
     from pytest_mitosis.allotment import Allotments
     from pytest_mitosis.identity.repository import RepositoryState
+    from pytest_mitosis.plan.sites import Site
+    from pytest_mitosis.run.copies import CodeCopy
     from pytest_mitosis.run.launcher import Launcher
     from pytest_mitosis.runner import Runner
     from pytest_mitosis.table import Row
@@ -116,6 +118,23 @@ class ExperimentSession:
         except TreeError as error:
             return Code(problem=str(error))
         return Code((own, *others))
+
+    @cached_property
+    def site(self) -> Site | None:
+        """The cluster trials are sent to; None if they run on this machine."""
+        from pytest_mitosis.launching import site_of
+
+        return site_of(self)
+
+    @cached_property
+    def code_copy(self) -> CodeCopy | None:
+        """The checked commit beside the store, for trials on a cluster; None if they need none."""
+        from pytest_mitosis.run.copies import CodeCopy
+
+        commit = self.code.commit
+        if self.site is None or not self.site.snapshot or self.draft or commit is None:
+            return None
+        return CodeCopy(self.code.states[0].root, self.project.trials_folder, commit)
 
     @property
     def loaded(self) -> list[LoadedExperiment]:
@@ -257,6 +276,7 @@ def wake(config: pytest.Config) -> None:
 
     try:
         session = _read_session(config)
+        _ = session.site  # options that do not go together are told before anything is made
     except MitosisError as error:
         raise pytest.UsageError(str(error)) from None
     manager = config.pluginmanager
@@ -273,7 +293,7 @@ def wake(config: pytest.Config) -> None:
         manager.register(Forecast(session, reporter), "mitosis-forecast")
     elif getattr(config.option, "tx", None) and config.getoption("exp_jobs") is not None:
         _bound_workers(config, session.jobs)
-    elif session.jobs > 1 and not hasattr(config, "workerinput") and _runs_apart(session):
+    elif _runs_several(session) and not hasattr(config, "workerinput"):
         from pytest_mitosis.schedule import Schedule
 
         manager.register(Schedule(session), "mitosis-schedule")
@@ -281,12 +301,14 @@ def wake(config: pytest.Config) -> None:
     config.option.keyword = collection.rewrite_keywords(config.option.keyword)
 
 
-def _runs_apart(session: ExperimentSession) -> bool:
-    """Whether trials have processes of their own, so that several can run at once."""
+def _runs_several(session: ExperimentSession) -> bool:
+    """Whether several trials run at once; those that run in this process cannot."""
     from pytest_mitosis.launching import launcher_name
     from pytest_mitosis.run.launchers import INLINE
 
-    return launcher_name(session) != INLINE
+    if session.site is not None:
+        return True
+    return session.jobs > 1 and launcher_name(session) != INLINE
 
 
 def _bound_workers(config: pytest.Config, jobs: int) -> None:

@@ -6,6 +6,7 @@ import json
 import shutil
 import subprocess
 import sys
+import tempfile
 import textwrap
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,6 +24,7 @@ import nbformat
 import numpy  # noqa: F401
 import pandas  # noqa: F401
 import pytest
+from cluster import Cluster, missing
 
 import pytest_mitosis.fixtures
 import pytest_mitosis.reporting
@@ -138,3 +140,17 @@ def notebook(folder: Path) -> dict[str, Any]:
 @pytest.fixture
 def project(pytester: pytest.Pytester) -> Project:
     return Project(pytester.path, pytester)
+
+
+@pytest.fixture(scope="session")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """A real Slurm of two nodes with four processors each, real or not, for the whole session."""
+    if lacking := missing():
+        pytest.skip(f"Slurm is not installed here: no {', '.join(lacking)}")
+    with tempfile.TemporaryDirectory(prefix="slurm-") as folder:  # sockets want short names
+        found = Cluster(Path(folder))
+        try:
+            found.start()
+            yield found
+        finally:
+            found.stop()

@@ -18,6 +18,7 @@ from pytest_mitosis.plan.resources import (
     read_seconds,
     require_jobs,
 )
+from pytest_mitosis.plan.sites import SLURM, Site, read_sites
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -39,6 +40,7 @@ KNOWN_KEYS = (
     "jobs",
     "resources",
     "official",
+    "launchers",
 )
 
 
@@ -76,6 +78,8 @@ class Project:
         How many GPUs this machine has, where it cannot say so itself.
     official : mapping or None
         The table of official trials as it stands, see :mod:`pytest_mitosis.plan.official`.
+    sites : mapping
+        Clusters by the name of the launcher that sends trials there.
     """
 
     root: Path
@@ -98,6 +102,11 @@ class Project:
     resources: Mapping[str, Request] = field(default_factory=dict)
     gpus: int | None = None
     official: Mapping[str, Any] | None = None
+    sites: Mapping[str, Site] = field(default_factory=dict)
+
+    def site(self, launcher: str) -> Site | None:
+        """The cluster that a launcher sends trials to; None if they run on this machine."""
+        return self.sites.get(launcher) or (Site(SLURM) if launcher == SLURM else None)
 
     @property
     def own_folders(self) -> tuple[Path, ...]:
@@ -146,6 +155,7 @@ def read_project(start: Path, trials_folder: Path | None = None) -> Project:
         resources=read_requests(_table(table, "resources", where), f"{where} resources"),
         gpus=read_gpus(_table(table, "resources", where), f"{where} resources"),
         official=_table(table, "official", where) if "official" in table else None,
+        sites=read_sites(_table(table, "launchers", where), "[tool.mitosis.launchers]"),
     )
 
 

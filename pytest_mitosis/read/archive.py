@@ -21,7 +21,7 @@ from pytest_mitosis.store.crate import (
     people,
 )
 from pytest_mitosis.store.files import write_bytes
-from pytest_mitosis.store.folder import HEARTBEAT
+from pytest_mitosis.store.folder import HEARTBEAT, QUEUED
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -131,7 +131,7 @@ def _add(archive: zipfile.ZipFile, folder: Path, place: str) -> None:
 
 def _files(folder: Path) -> Iterator[Path]:
     for file in sorted(folder.rglob("*")):
-        if file.is_file() and not file.is_symlink() and file.name != HEARTBEAT:
+        if file.is_file() and not file.is_symlink() and file.name not in {HEARTBEAT, QUEUED}:
             yield file
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import os
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -24,9 +25,12 @@ from pytest_mitosis.store.folder import (
     DRAFTS,
     HEARTBEAT,
     MANIFEST,
+    QUEUED,
     claim,
     read_trial,
 )
+
+IS_SCHEDULED = "SLURM_JOB_ID" in os.environ
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -34,10 +38,14 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m pytest_mitosis.run", description=(__doc__ or "").replace("`", "")
     )
-    parser.add_argument("job", type=Path, help="the job.json of a trial")
-    file = parser.parse_args(arguments).job.resolve()
+    parser.add_argument("job", type=Path, nargs="+", help="the job.json of a trial")
+    files = [one.resolve() for one in parser.parse_args(arguments).job]
     try:
-        return _run(file)
+        if (files[0].parent / QUEUED).exists() and IS_SCHEDULED:
+            from pytest_mitosis.run.slurm.node import run_on_node
+
+            return run_on_node([one.parent for one in files])
+        return max(_run(one) for one in files)
     except MitosisError as error:
         print(f"ERROR: {error}", file=sys.stderr)
         return 13 if isinstance(error, StoreError) else 4
@@ -54,6 +62,8 @@ def _run(file: Path) -> int:
     if (folder / MANIFEST).exists():
         trial = read_trial(folder)
         status, recorded = trial.status, trial.manifest
+    if (folder / QUEUED).exists():
+        raise StoreError(f"{folder} is held by a scheduler; wait for its end, or cancel it")
     if status is Status.RUNNING and (folder / HEARTBEAT).exists():
         raise StoreError(f"{folder} is running now; wait for its end")
     with store_errors(store):

@@ -21,6 +21,8 @@ from pytest_mitosis.run.sharing import Sharing
 from pytest_mitosis.store.folder import now
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from pytest_mitosis.run.launcher import Order
     from pytest_mitosis.run.process import Engine, TrialProcess
 
@@ -28,6 +30,7 @@ FILES = "files"
 GRACE_SECONDS = 5.0
 """How long an experiment that is stopped may save what it has."""
 DRAIN_SECONDS = 0.2
+TOLD_SECONDS = 5.0
 
 
 @dataclass
@@ -46,6 +49,10 @@ class Attempt:
     _process: TrialProcess | None = None
     _sharing: Sharing = field(init=False)
     run: KernelRun | None = None
+    stopped_as: tuple[Status, Failure] = (Status.INTERRUPTED, INTERRUPTED)
+    """What it ends as if it is stopped."""
+    is_told: Callable[[], bool] = lambda: False
+    """Whether the trial's process is told to stop by others than this one, a scheduler say."""
 
     _deadline: float | None = None
 
@@ -86,7 +93,7 @@ class Attempt:
             while ready.done() and not (whole.done() or stop.done() or self._is_late()):
                 left = None if self._deadline is None else self._deadline - time.perf_counter()
                 await asyncio.wait({whole, stop}, timeout=left, return_when=first)
-            if whole.done():
+            if whole.done() and not await self._was_told(whole, stop):
                 failure = whole.result()
                 return (Status.CRASHED if failure else Status.DONE), failure
             ending = self._ending()
@@ -98,6 +105,19 @@ class Attempt:
         shown.show(ending[1])
         return ending
 
+    async def _was_told(
+        self, whole: asyncio.Future[Failure | None], stop: asyncio.Future[Any]
+    ) -> bool:
+        """Whether the cells ended because a scheduler told their process to stop.
+
+        The same is about to be told here; what an experiment returns then is no result.
+        """
+        failure = whole.result()
+        by_signal = failure is not None and failure.type == "KeyboardInterrupt"
+        if by_signal or self.is_told():
+            await asyncio.wait({stop}, timeout=TOLD_SECONDS)
+        return self._stop.is_set() and (by_signal or self.is_told())
+
     def _extend(self, seconds: float) -> None:
         """Time spent waiting for another trial is not this one's."""
         if self._deadline is not None:
@@ -108,7 +128,7 @@ class Attempt:
 
     def _ending(self) -> tuple[Status, Failure]:
         if self._stop.is_set():
-            return Status.INTERRUPTED, INTERRUPTED
+            return self.stopped_as
         words = f"the trial took longer than its time-out of {self.order.job.timeout:g} s"
         return Status.TIMEOUT, Failure("Timeout", words)
 
@@ -116,7 +136,8 @@ class Attempt:
         """SIGTERM, a moment to save, then SIGKILL: the process context does that."""
         if self.run is not None and self._process is not None:
             self.run.stopped = True
-            self._process.send(signal.SIGTERM)
+            if not self.is_told():
+                self._process.send(signal.SIGTERM)
             await asyncio.wait({whole}, timeout=self.grace)
         whole.cancel()
         await asyncio.wait({whole})

@@ -157,6 +157,12 @@ def _from_pth_files() -> set[str]:
     return {line.strip() for line in lines if line and not line.startswith(("import ", "#"))}
 
 
+def editable_folders(root: Path) -> list[str]:
+    """Folders below ``root`` that editable installs put on the path of every interpreter."""
+    found = [Path(text) for text in sorted(_from_pth_files())]
+    return [str(one) for one in found if one.is_relative_to(root) and one.is_dir()]
+
+
 def _is_below_library(entry: str, prefix: str) -> bool:
     return Path(entry).is_relative_to(Path(prefix, "lib")) or entry == str(Path(prefix, "bin"))
 

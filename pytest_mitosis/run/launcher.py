@@ -10,6 +10,8 @@ import os
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
+from pytest_mitosis.plan.resources import Request
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
     from pathlib import Path
@@ -38,6 +40,8 @@ class Order:
         Recorded before the trial's own notes.
     judge : callable
         Called before the end, or a step for others, is recorded; maybe in another thread.
+    request : Request
+        What the trial asks of the machine, for launchers that pass it on.
     variables : mapping
         The environment as it was when the trial began; fixtures may change it while it starts.
     """
@@ -48,7 +52,12 @@ class Order:
     facts: tuple[tuple[str, str], ...] = ()
     notes: tuple[str, ...] = ()
     judge: Judge = taints_nothing
+    request: Request = field(default_factory=Request)
     variables: Mapping[str, str] = field(default_factory=lambda: dict(os.environ), repr=False)
+
+
+class LeftRunning(Exception):  # noqa: N818  not an error: nobody waits for the trial here
+    """The trial goes on without this process; the text says where."""
 
 
 class Handle(Protocol):
@@ -68,6 +77,8 @@ class Handle(Protocol):
         ------
         StoreError
             If the store could not be written; says where the results are instead.
+        LeftRunning
+            If nobody is to wait for it.
         """
 
 

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from pytest_mitosis.model import SCHEMA, Argument, Job, Kind, Outcome, Status, StoreError, Trial
+from pytest_mitosis.store.artifacts import artifacts, facts_of
 from pytest_mitosis.store.crate import CRATE, crate_of
 from pytest_mitosis.store.files import read_json, write_bytes, write_json
 from pytest_mitosis.store.owners import lives, this_process
@@ -31,12 +32,14 @@ from pytest_mitosis.store.turns import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
 MANIFEST = "trial.json"
 JOB = "job.json"
 HEARTBEAT = ".heartbeat"
 PROGRESS = "progress.json"
+QUEUED = ".queued"
+"""There while a scheduler holds the trial, see :mod:`pytest_mitosis.store.batches`."""
 PAGE = "trial.html"
 """A view of the folder that can be made anew at any time; like the manifest it is no artifact."""
 DRAFTS = "drafts"
@@ -45,7 +48,7 @@ ALIASES = "aliases"
 RESERVED = {DRAFTS, STEPS, ALIASES, "locks", "leases", "environments", "_site"}
 HEARTBEAT_SECONDS = 5.0
 
-_RECORDS = {MANIFEST, HEARTBEAT, PROGRESS, CRATE, PAGE}
+_RECORDS = frozenset({MANIFEST, HEARTBEAT, QUEUED, PROGRESS, CRATE, PAGE})
 _ID_LETTERS = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford's: none looks like another
 _IN_FOLDER_NAMES = "".join(c for c in string.printable if c.isprintable() and c not in '/\\:*?"<>|')
 _LONGEST_NAME = 120
@@ -191,10 +194,12 @@ def finish(folder: Path, outcome: Outcome, environment: str) -> Trial:
         **({"code": outcome.code} if outcome.code else {}),
         **({"failure": failure} if failure else {}),
         **_last_progress(folder),
-        "artifacts": artifacts(folder),
+        "proven": outcome.proven,
+        **({"unproven": outcome.unproven} if outcome.unproven else {}),
+        "artifacts": artifacts(folder, _RECORDS),
     }
     write_json(folder / CRATE, crate_of(manifest, MANIFEST))
-    manifest["artifacts"][CRATE] = _facts_of(folder / CRATE)
+    manifest["artifacts"][CRATE] = facts_of(folder / CRATE)
     write_json(folder / MANIFEST, manifest)
     (folder / HEARTBEAT).unlink(missing_ok=True)
     (folder / PROGRESS).unlink(missing_ok=True)
@@ -207,47 +212,6 @@ def _last_progress(folder: Path) -> dict[str, Any]:
         return {"progress": read_json(folder / PROGRESS)}
     except StoreError:
         return {}
-
-
-def artifacts(folder: Path) -> dict[str, dict[str, Any]]:
-    """Size, sha256 and time of every file of a trial but its records, by path in the folder."""
-    found = {}
-    for path in sorted(folder.rglob("*")):
-        name = path.relative_to(folder).as_posix()
-        if path.is_symlink() or not path.is_file() or name in _RECORDS:
-            continue
-        found[name] = _facts_of(path)
-    return found
-
-
-def _facts_of(path: Path) -> dict[str, Any]:
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    stat = path.stat()
-    return {"bytes": stat.st_size, "sha256": digest, "mtime_ns": stat.st_mtime_ns}
-
-
-def damaged(folder: Path, recorded: Mapping[str, Mapping[str, Any]]) -> list[str]:
-    """What of a trial's recorded files is gone or other than recorded.
-
-    A file of the same size and time is taken as it was; where the time differs (a copy of the
-    folder, say) its checksum decides.
-    """
-    top = str(folder)
-    return [name for name, one in recorded.items() if not _is_intact(f"{top}/{name}", one)]
-
-
-def _is_intact(file: str, recorded: Mapping[str, Any]) -> bool:
-    try:
-        stat = os.stat(file)  # noqa: PTH116  asked for each file of each recorded trial
-        if stat.st_size != recorded["bytes"]:
-            return False
-        if stat.st_mtime_ns == recorded.get("mtime_ns"):
-            return True
-        with open(file, "rb") as stream:  # noqa: PTH123
-            return bool(hashlib.file_digest(stream, "sha256").hexdigest() == recorded["sha256"])
-    except (OSError, KeyError):
-        return False
 
 
 def save_environment(store: Path, record: dict[str, Any], digest: str, requirements: str) -> None:
@@ -384,6 +348,8 @@ def _is_lost(folder: Path, manifest: dict[str, Any]) -> bool:
     try:
         beat = (folder / HEARTBEAT).stat().st_mtime
     except OSError:
+        if (folder / QUEUED).exists():
+            return False  # not begun: whoever submitted it need not live
         beat = (folder / MANIFEST).stat().st_mtime
     return not lives(manifest, datetime.now(UTC).timestamp() - beat)
 

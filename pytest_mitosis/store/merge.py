@@ -21,6 +21,7 @@ from pytest_mitosis.store.folder import (
     DRAFTS,
     HEARTBEAT,
     MANIFEST,
+    QUEUED,
     iterate_folders,
     now,
     read_trial,
@@ -238,7 +239,7 @@ def _copy_files(trial: Trial, target: Path) -> None:
     recorded = trial.manifest.get("artifacts", {})
     for source in sorted(_files(trial.folder)):
         name = source.relative_to(trial.folder).as_posix()
-        if name in {MANIFEST, HEARTBEAT}:
+        if name in {MANIFEST, HEARTBEAT, QUEUED}:
             continue
         copy = target / name
         copy.parent.mkdir(parents=True, exist_ok=True)

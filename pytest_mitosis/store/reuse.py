@@ -5,13 +5,21 @@ Reads only. Must not know pytest, nor how a trial is run.
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from pytest_mitosis.identity.code import CodeIdentity, compare_code
 from pytest_mitosis.model import Kind, Status, StoreError, Trial
-from pytest_mitosis.store.folder import damaged, folders_by_turn, read_trial, spec_folder
+from pytest_mitosis.store.artifacts import damaged
+from pytest_mitosis.store.folder import (
+    QUEUED,
+    folders_by_turn,
+    read_manifest,
+    read_trial,
+    spec_folder,
+)
 from pytest_mitosis.store.turns import is_held
 
 if TYPE_CHECKING:
@@ -134,6 +142,21 @@ def look(store: Path, wanted: Wanted, below: int | None = None) -> Found:
             return Found(last, trial, seconds=seconds)
         reason = reason or found
     return Found(last, None, busy, reason or Reason(Why.NEW), seconds)
+
+
+def held_trial(store: Path, wanted: Wanted) -> Path | None:
+    """The folder of a trial that could do and that a scheduler holds, whatever it says of itself.
+
+    What is recorded of one that was stopped is not final while a scheduler may run it again.
+    """
+    folder = spec_folder(store, wanted.experiment, wanted.key, draft=False)
+    for own in folders_by_turn(folder).values():
+        if own is None or not (own / QUEUED).exists():
+            continue
+        with contextlib.suppress(StoreError):
+            if _could_do(read_manifest(own), wanted):
+                return own
+    return None
 
 
 def why_not(trial: Trial, wanted: Wanted) -> Reason | None:

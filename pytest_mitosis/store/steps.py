@@ -19,11 +19,10 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_mitosis.identity.code import CodeIdentity, compare_code
 from pytest_mitosis.model import SCHEMA, Kind, StoreError
+from pytest_mitosis.store.artifacts import artifacts, damaged
 from pytest_mitosis.store.files import read_json, write_json
 from pytest_mitosis.store.folder import (
     STEPS,
-    artifacts,
-    damaged,
     folder_name,
     folders_by_turn,
     is_trial_name,

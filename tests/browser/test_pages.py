@@ -13,7 +13,7 @@ import pytest
 
 from browser.test_table import facet, trials
 from pytest_mitosis.read.site import build_site
-from pytest_mitosis.store.folder import damaged
+from pytest_mitosis.store.artifacts import damaged
 
 
 def first(store: Path, **wanted: object) -> dict:

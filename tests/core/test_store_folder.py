@@ -297,7 +297,7 @@ def test_finished_trial_has_its_outcome_and_the_checksum_of_every_artifact(tmp_p
 def test_artifacts_are_listed_by_path_in_order(tmp_path):
     for name in ("log.txt", "files/b.npy", "files/a.npy", "trial.json"):
         put(tmp_path / name, name)
-    assert list(artifacts(tmp_path)) == ["files/a.npy", "files/b.npy", "log.txt"]
+    assert list(artifacts(tmp_path, {"trial.json"})) == ["files/a.npy", "files/b.npy", "log.txt"]
 
 
 def test_environment_is_kept_once(tmp_path):

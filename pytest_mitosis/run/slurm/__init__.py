@@ -1,0 +1,1 @@
+"""Slurm: the way of trials to a cluster and back."""

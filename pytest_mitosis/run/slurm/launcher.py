@@ -1,0 +1,263 @@
+"""The launcher that hands trials to Slurm and waits for their records.
+
+Trials go out together: what is submitted between two waits becomes one job array for each set of
+equal needs. Nothing is cancelled when the launcher is closed. Runs in the process that starts
+trials; must not know pytest.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pytest_mitosis.identity.code import installed_versions
+from pytest_mitosis.model import Failure, Outcome, Status, StoreError, Trial
+from pytest_mitosis.run.copies import mark_used
+from pytest_mitosis.run.launcher import LeftRunning
+from pytest_mitosis.run.slurm import commands
+from pytest_mitosis.run.slurm.commands import SlurmError
+from pytest_mitosis.run.slurm.script import Array, write_script
+from pytest_mitosis.run.slurm.watching import Watching, record_end
+from pytest_mitosis.store.batches import (
+    SCRIPT,
+    Batch,
+    Place,
+    ended_in,
+    let_go,
+    make_batch,
+    place_of,
+    read_batch,
+)
+from pytest_mitosis.store.folder import HEARTBEAT, read_trial
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection
+
+    from pytest_mitosis.plan.resources import Request
+    from pytest_mitosis.plan.sites import Site
+    from pytest_mitosis.run.launcher import Handle, Order
+
+PAUSE = 0.1
+LARGEST_ARRAY = 1000
+"""Slurm's own limit where a site has set none (MaxArraySize 1001)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """How a session hands trials over.
+
+    Attributes
+    ----------
+    throttle : int or None
+        How many trials of equal needs run at once; None for what the site says.
+    detach : bool
+        Nobody waits for trials once they are submitted.
+    generate : bool
+        Everything is written and nothing submitted.
+    code : callable
+        Facts about the code for the nodes: ``states``, ``since``, ``worktree``.
+    """
+
+    throttle: int | None = None
+    detach: bool = False
+    generate: bool = False
+    code: Callable[[], dict[str, Any]] = dict
+
+
+@dataclass(eq=False)
+class SlurmHandle:
+    """A trial that Slurm has, or is about to get."""
+
+    order: Order
+    launcher: SlurmLauncher
+    place: Place | None = None
+    is_own: bool = True
+    ended: tuple[Trial, Outcome] | None = None
+    left: str = ""
+
+    def is_done(self) -> bool:
+        """Whether the trial has ended and is recorded, or nobody waits for it."""
+        return self.ended is not None or bool(self.left)
+
+    def result(self) -> tuple[Trial, Outcome]:
+        """The recorded trial and what its job left; waits for the end."""
+        while not self.is_done():
+            self.launcher.wait([self])
+        if self.ended is None:
+            raise LeftRunning(self.left)
+        return self.ended
+
+    def waits(self) -> str:
+        """Why it does not run yet, in Slurm's words; empty once it does."""
+        return self.launcher.watching.waits(self.place)
+
+
+@dataclass(eq=False)
+class SlurmLauncher:
+    """Sends trials to a site."""
+
+    store: Path
+    site: Site
+    terms: Terms = field(default_factory=Terms)
+    say: Callable[[str], None] = print
+    watching: Watching = field(init=False)
+    _pending: list[SlurmHandle] = field(default_factory=list)
+    _cancelled: list[SlurmHandle] = field(default_factory=list)
+    _told: set[str] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        self.watching = Watching(self.store, self.site.poll)
+
+    def submit(self, order: Order) -> SlurmHandle:
+        """Note a trial, for the next array; one that Slurm has already is only watched."""
+        place = place_of(order.folder)
+        handle = SlurmHandle(order, self, place, is_own=place is None)
+        if place is None:
+            (order.folder / HEARTBEAT).unlink(missing_ok=True)  # of an attempt before
+            self._pending.append(handle)
+        return handle
+
+    def wait(self, handles: Collection[Handle], timeout: float | None = None) -> list[Handle]:
+        """Those of ``handles`` that are done; waits up to ``timeout`` seconds for the first."""
+        self.flush()
+        self._cancel()
+        ours = [one for one in handles if isinstance(one, SlurmHandle)]
+        if self.terms.detach or self.terms.generate:
+            self.watching.look([one.order.folder for one in ours], at_once=True)
+            self.leave(ours)
+        deadline = None if timeout is None else time.monotonic() + timeout
+        while True:
+            self._look([one for one in ours if not one.is_done()])
+            done = [one for one in handles if one.is_done()]
+            left = PAUSE if deadline is None else min(PAUSE, deadline - time.monotonic())
+            if done or left <= 0:
+                return done
+            time.sleep(left)
+
+    def cancel(self, handle: Handle) -> None:
+        """End a trial of this session as interrupted; others' are left alone."""
+        if isinstance(handle, SlurmHandle) and not handle.is_done():
+            if handle.is_own:
+                self._cancelled.append(handle)
+            else:
+                handle.left = "it is another session's"
+
+    def leave(self, handles: Collection[Handle]) -> None:
+        """Wait for none of ``handles`` any more; they run on."""
+        self.flush()
+        for one in handles:
+            if isinstance(one, SlurmHandle) and not one.is_done():
+                one.left = self._where(one)
+
+    def close(self) -> None:
+        """Take away what no trial needs any more; those under way run on."""
+        self.flush()
+        with contextlib.suppress(OSError, StoreError):
+            self.watching.tidy()
+
+    def flush(self) -> None:
+        """Submit what was noted, one array for each set of equal needs."""
+        pending, self._pending = self._pending, []
+        groups: dict[Request, list[SlurmHandle]] = {}
+        for handle in pending:
+            groups.setdefault(handle.order.request, []).append(handle)
+        step = LARGEST_ARRAY * self.site.per_job
+        for request, handles in groups.items():
+            for first in range(0, len(handles), step):
+                self._send(request, handles[first : first + step])
+
+    def _send(self, request: Request, handles: list[SlurmHandle]) -> None:
+        facts = {
+            "launcher": self.site.name,
+            "node_launcher": self.site.node_launcher,
+            "generated": self.terms.generate,
+            "requeue": self.site.requeue,
+            "warn": self.site.warn,
+            "versions": dict(installed_versions()),
+            **self.terms.code(),
+        }
+        if place := facts.get("worktree"):
+            mark_used(Path(str(place)))
+        trials = {
+            one.order.folder: {"facts": one.order.facts, "notes": one.order.notes}
+            for one in handles
+        }
+        batch = make_batch(self.store, trials, facts, per_task=self.site.per_job)
+        for number, one in enumerate(handles):
+            one.place = Place(batch.id, number // self.site.per_job)
+        throttle = self.terms.throttle or self.site.jobs
+        python = self.site.python or sys.executable
+        script = write_script(
+            Array(batch.folder, len(handles), request, throttle, python), self.site
+        )
+        if not self.terms.generate:
+            self._hand_over(batch, script, handles)
+
+    def _hand_over(self, batch: Batch, script: Path, handles: list[SlurmHandle]) -> None:
+        try:
+            job = commands.submit(script)
+        except SlurmError as error:
+            failure = Failure("NotSubmitted", f"Slurm did not take it: {error}")
+            for one in handles:
+                record_end(one.order.folder, Status.CRASHED, failure)
+                let_go(one.order.folder)
+                one.ended = recorded(one.order.folder)
+            return
+        batch.submitted(job)
+        trials = "1 trial" if len(handles) == 1 else f"{len(handles)} trials"
+        self.say(f"{trials} submitted to Slurm as job {job}")
+        self.watching.hasten()
+
+    def _look(self, handles: list[SlurmHandle]) -> None:
+        """Take in what ended, by the trials' own word or by Slurm's."""
+        asked = self.watching.look([one.order.folder for one in handles])
+        ended: set[str] = set()
+        for name in {one.place.batch for one in handles if one.place is not None}:
+            ended |= ended_in(self.store, name)
+        for one in handles:
+            may_be = asked or one.order.job.trial in ended
+            if may_be and self.watching.is_final(one.order.folder):
+                one.ended = recorded(one.order.folder)
+        if self.watching.problem and self.watching.problem not in self._told:
+            self._told.add(self.watching.problem)
+            self.say(f"{self.watching.problem}; jobs run on, it is asked again")
+
+    def _cancel(self) -> None:
+        cancelled, self._cancelled = self._cancelled, []
+        tasks = [task for one in cancelled if (task := self.watching.task_of(one.place))]
+        try:
+            commands.cancel(tasks)
+        except SlurmError as error:
+            self.say(f"{len(tasks)} trials could not be cancelled: {error}")
+            self.leave(cancelled)
+        self.watching.hasten()
+
+    def _where(self, handle: SlurmHandle) -> str:
+        place = handle.place
+        task = self.watching.task_of(place)
+        if task or place is None:
+            return f"Slurm has it as job {task}"
+        return f"written for Slurm: sbatch {read_batch(self.store, place.batch).folder / SCRIPT}"
+
+
+def recorded(folder: Path) -> tuple[Trial, Outcome]:
+    """A trial that another process recorded, and what its job left as far as that is recorded."""
+    trial = read_trial(folder)
+    m = trial.manifest
+    failure = Failure(**m["failure"]) if m.get("failure") else None
+    return trial, Outcome(
+        trial.status,
+        m["started"],
+        m["finished"],
+        m["duration_s"],
+        metrics=m["metrics"],
+        notes=tuple(m["notes"]),
+        tainted=tuple(m["tainted"]),
+        failure=failure,
+        proven=bool(m.get("proven")),
+        unproven=m.get("unproven", {}),
+    )

@@ -1,0 +1,95 @@
+"""The script that sbatch is given: Slurm's own options, the site's lines, one command line.
+
+Pure text; a person can read it, change it and submit it by hand.
+"""
+
+from __future__ import annotations
+
+import math
+import shlex
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pytest_mitosis.store.batches import SCRIPT, TRIALS
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from pytest_mitosis.plan.resources import Request
+    from pytest_mitosis.plan.sites import Site
+
+LOG = "%a.log"
+STARTUP_SECONDS = 120.0
+"""What a task may take beside its trials' own time-outs."""
+SHORTEST_WARNING = 15.0
+
+
+@dataclass(frozen=True, slots=True)
+class Array:
+    """A job array: trials of equal needs, ``site.per_job`` of them a task."""
+
+    folder: Path
+    trials: int
+    request: Request
+    throttle: int | None
+    python: str
+
+    def text(self, site: Site) -> str:
+        """The script, ready for sbatch."""
+        setup = "".join(f"{line}\n" for line in site.setup)
+        tasks = math.ceil(self.trials / site.per_job)
+        first = f"SLURM_ARRAY_TASK_ID * {site.per_job} + 1"
+        last = f"(SLURM_ARRAY_TASK_ID + 1) * {site.per_job}"
+        trials = shlex.quote(str(self.folder / TRIALS))
+        options = "\n".join(f"#SBATCH {one}" for one in self._options(site, tasks))
+        return (
+            f"#!/bin/bash\n{options}\n\n{setup}"
+            "trap '' USR1  # a warning may come before Python listens\n"
+            f'mapfile -t jobs < <(sed -n "$(({first})),$(({last}))p" {trials})\n'
+            f'exec {shlex.quote(self.python)} -m pytest_mitosis.run "${{jobs[@]}}"\n'
+        )
+
+    def _options(self, site: Site, tasks: int) -> list[str]:
+        throttle = f"%{self.throttle}" if self.throttle else ""
+        place = str(self.folder).replace("%", "%%")
+        request = self.request
+        limit = _limit(site, request)
+        options = [
+            f"--job-name={self.folder.name}",
+            f"--array=0-{tasks - 1}{throttle}",
+            f'--output="{place}/{LOG}"',
+            "--open-mode=append",
+            f'--chdir="{self.folder}"',
+            "--requeue" if site.requeue else "--no-requeue",
+            "--nodes=1",
+            "--ntasks=1",
+        ]
+        if request.cpus:
+            options.append(f"--cpus-per-task={request.cpus}")
+        if request.gpus:
+            options.append(f"--gres=gpu:{request.gpus}")
+        if request.memory:
+            options.append(f"--mem={math.ceil(request.memory / 1024**2)}M")
+        if limit is not None:
+            options.append(f"--time={math.ceil(limit / 60)}")
+        options.append(f"--signal=B:USR1@{math.ceil(_warning(site, limit))}")
+        options += [f"--{name}={value}" for name, value in site.options.items()]
+        return [*options, *site.flags]
+
+
+def write_script(array: Array, site: Site) -> Path:
+    """Write the script into the batch's folder."""
+    file = array.folder / SCRIPT
+    file.write_text(array.text(site), "utf-8", "surrogateescape")
+    return file
+
+
+def _limit(site: Site, request: Request) -> float | None:
+    """The time limit that follows from what trials may take; None leaves it to the site."""
+    if "time" in site.options or request.timeout is None:
+        return None
+    return request.timeout * site.per_job + STARTUP_SECONDS + site.warn
+
+
+def _warning(site: Site, limit: float | None) -> float:
+    return site.warn if limit is None else max(SHORTEST_WARNING, min(site.warn, limit / 4))

@@ -1,0 +1,56 @@
+"""Artifacts: the files of a folder as they were recorded, and whether they still are so.
+
+Must not know what the files are.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+    from pathlib import Path
+
+
+def artifacts(folder: Path, records: Collection[str] = ()) -> dict[str, dict[str, Any]]:
+    """Size, sha256 and time of every file in ``folder`` but ``records``, by path in the folder."""
+    found = {}
+    for path in sorted(folder.rglob("*")):
+        name = path.relative_to(folder).as_posix()
+        if path.is_symlink() or not path.is_file() or name in records:
+            continue
+        found[name] = facts_of(path)
+    return found
+
+
+def facts_of(path: Path) -> dict[str, Any]:
+    """Size, sha256 and time of a file."""
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    stat = path.stat()
+    return {"bytes": stat.st_size, "sha256": digest, "mtime_ns": stat.st_mtime_ns}
+
+
+def damaged(folder: Path, recorded: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """What of a trial's recorded files is gone or other than recorded.
+
+    A file of the same size and time is taken as it was; where the time differs (a copy of the
+    folder, say) its checksum decides.
+    """
+    top = str(folder)
+    return [name for name, one in recorded.items() if not _is_intact(f"{top}/{name}", one)]
+
+
+def _is_intact(file: str, recorded: Mapping[str, Any]) -> bool:
+    try:
+        stat = os.stat(file)  # noqa: PTH116  asked for each file of each recorded trial
+        if stat.st_size != recorded["bytes"]:
+            return False
+        if stat.st_mtime_ns == recorded.get("mtime_ns"):
+            return True
+        with open(file, "rb") as stream:  # noqa: PTH123
+            return bool(hashlib.file_digest(stream, "sha256").hexdigest() == recorded["sha256"])
+    except (OSError, KeyError):
+        return False
