@@ -21,7 +21,7 @@ from pytest_mitosis.model import Job, Kind, MitosisError, TreeError, Trial, Tria
 from pytest_mitosis.precedent import Precedents, Wait
 from pytest_mitosis.run.jobs import Describer, argument_identities, build_job
 from pytest_mitosis.run.launcher import Order
-from pytest_mitosis.store.attempts import claim_attempt, put_by, stopped_trial
+from pytest_mitosis.store.attempts import CHECKPOINTS, claim_attempt, put_by, stopped_trial
 from pytest_mitosis.store.batches import place_of
 from pytest_mitosis.store.files import read_json, store_errors
 from pytest_mitosis.store.folder import JOB, MANIFEST, Claim, claim, release
@@ -178,7 +178,7 @@ class Orders:
                 claimed,
                 self.session.project,
                 self.describer,
-                _arguments(item),
+                {**_own_folders(spec, claimed), **_arguments(item)},
                 self.session.rerun_command(item.nodeid),
                 draft=self.session.draft,
                 share_steps=self.precedents.mode is not Reuse.NEVER,
@@ -235,6 +235,17 @@ def spec_of_item(item: pytest.Function) -> TrialSpec:
     spec = item.callspec.params["trial"]
     assert isinstance(spec, TrialSpec)
     return spec
+
+
+def _own_folders(spec: TrialSpec, claimed: Claim) -> dict[str, object]:
+    """The folders of the trial that its experiment asks for, made before pytest's fixtures are."""
+    asked = {one.parameter for one in spec.bindings if one.kind is Kind.FIXTURE}
+    found: dict[str, object] = {"trial_dir": claimed.folder}
+    if "checkpoint_dir" in asked:
+        checkpoints = claimed.folder / CHECKPOINTS
+        checkpoints.mkdir(exist_ok=True)
+        found["checkpoint_dir"] = checkpoints
+    return found
 
 
 def _arguments(item: pytest.Function) -> dict[str, object]:

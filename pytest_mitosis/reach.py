@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_mitosis import fixtures
 from pytest_mitosis.model import Kind
+from pytest_mitosis.run.jobs import OWN_FOLDERS
 
 if TYPE_CHECKING:
     import pytest
@@ -52,8 +53,10 @@ def reach_of(item: pytest.Function, spec: TrialSpec) -> tuple[Reach, str]:
         elif result[2] is not None:
             return Reach.REACHED, f"the fixture {name}"
     asked = [b.parameter for b in spec.bindings if b.kind is Kind.FIXTURE]
-    if any(name not in direct for name in asked):
-        return Reach.REACHED, f"the fixture {asked[0]}"
+    # Folders of the trial itself are known when it is claimed.
+    foreign = [name for name in asked if name not in direct and name not in OWN_FOLDERS]
+    if foreign:
+        return Reach.REACHED, f"the fixture {foreign[0]}"
     return waits
 
 

@@ -332,6 +332,13 @@ def fail(text: str) -> NoReturn:
     pytest.fail(text, pytrace=False)
 
 
+def _to_look_at(folder: Path) -> str:
+    """What there is to read of a trial; one that never began has its folder only."""
+    names = {"notebook": "notebook.html", "log": "log.txt"}
+    there = [f"{word} {folder / name}" for word, name in names.items() if (folder / name).exists()]
+    return " · ".join(there or [f"folder {folder}"])
+
+
 def _explain(trial: Trial, failure: Failure) -> str:
     manifest = trial.manifest
     head = f"{failure.type}: {failure.message}"
@@ -340,7 +347,6 @@ def _explain(trial: Trial, failure: Failure) -> str:
         lines += ["", failure.traceback]
     lines += [
         "",
-        f"after {manifest['duration_s']:.1f} s · trial {trial.id} · "
-        f"notebook {trial.folder / 'notebook.html'} · log {trial.folder / 'log.txt'}",
+        f"after {manifest['duration_s']:.1f} s · trial {trial.id} · {_to_look_at(trial.folder)}",
     ]
     return "\n".join(lines)

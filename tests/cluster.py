@@ -7,6 +7,7 @@ nor anybody's configuration. Used by tests and by ``benchmarks/slurm.py``.
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import getpass
 import os
 import secrets
@@ -20,6 +21,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 NEEDED = ("munged", "slurmctld", "slurmd", "sbatch", "squeue", "scontrol", "scancel")
+PR_SET_PDEATHSIG = 1  # from linux/prctl.h
 SYSTEM_PATH = "/usr/sbin:/sbin"
 CONFIGURATION = """\
 ClusterName=tests
@@ -130,6 +132,10 @@ class Cluster:
                 raise RuntimeError("\n".join(["this never came about", *logs]))
             time.sleep(0.05)
 
+    def waiting(self) -> int:
+        """How many tasks wait to start."""
+        return len(self.run("squeue", "-h", "-r", "-p", "main", "-t", "PD").splitlines())
+
     def empty(self) -> None:
         """Cancel all jobs and wait until none is left."""
         self.run("scancel", "-f", "-u", getpass.getuser(), check=False)
@@ -195,6 +201,7 @@ class Cluster:
                 stdout=output,
                 stderr=output,
                 start_new_session=True,
+                preexec_fn=_end_with_parent,
             )
 
     def _variables(self) -> dict[str, str]:
@@ -211,6 +218,11 @@ class Cluster:
                     if b"slurmstepd" in (folder / "cmdline").read_bytes() and _of(folder, place):
                         found.append(int(folder.name))
         return found
+
+
+def _end_with_parent() -> None:
+    """A session that is killed leaves no daemon behind."""
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def _of(folder: Path, place: bytes) -> bool:

@@ -17,6 +17,7 @@ _READ = "pytest_mitosis.read"
 COMMANDS = {
     "ls": f"{_READ}.commands.ls:ls",
     "watch": f"{_READ}.running:watch",
+    "cancel": f"{_READ}.commands.cancel:cancel",
     "show": f"{_READ}.commands.show:show",
     "diff": f"{_READ}.commands.diff:diff",
     "log": f"{_READ}.commands.log:log",

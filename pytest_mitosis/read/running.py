@@ -5,8 +5,9 @@ from __future__ import annotations
 import contextlib
 import sys
 import time
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 import click
 
@@ -14,11 +15,12 @@ from pytest_mitosis.model import Status
 from pytest_mitosis.read.commands.output import FOLDER, print_json
 from pytest_mitosis.read.frame import find_store
 from pytest_mitosis.run.progress import read_progress
+from pytest_mitosis.store.batches import place_of
 from pytest_mitosis.store.folder import HEARTBEAT, iterate_trials
 from pytest_mitosis.table import align, format_seconds
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from pytest_mitosis.model import Trial
@@ -27,16 +29,25 @@ HEADER = ("trial", "experiment", "parameters", "who", "pid", "since", "progress"
 
 
 def running_trials(store: Path) -> list[Trial]:
-    """All trials under way, drafts too, the longest first; those without a heartbeat are not."""
-    found = [t for t in iterate_trials(store, drafts=True) if t.status is Status.RUNNING]
+    """All trials under way, drafts too, the longest first; those without a heartbeat are not.
+
+    One that was stopped is, as long as a cluster has it: it runs again.
+    """
+    found = [
+        trial
+        for trial in iterate_trials(store, drafts=True)
+        if trial.status is Status.RUNNING
+        or (trial.status is not Status.DONE and place_of(trial.folder) is not None)
+    ]
     return sorted(found, key=lambda trial: str(trial.manifest.get("started")))
 
 
 def running_lines(store: Path) -> list[str]:
     """A table of the trials under way."""
     trials = running_trials(store)
+    queue = Queue.of(store, trials)
     return (
-        align([HEADER, *(_cells(one) for one in trials)], left=5)
+        align([HEADER, *(_cells(one, queue) for one in trials)], left=5)
         if trials
         else ["nothing is running"]
     )
@@ -68,10 +79,31 @@ def watch_store(
         rest(seconds)
 
 
-def _cells(trial: Trial) -> tuple[str, ...]:
+@dataclass(frozen=True, slots=True)
+class Queue:
+    """What a cluster says of the trials it has, by folder."""
+
+    states: dict[Path, str]
+
+    @classmethod
+    def of(cls, store: Path, trials: Sequence[Trial]) -> Self:
+        """Ask the cluster once, if any of ``trials`` is there."""
+        held = {one.folder: place for one in trials if (place := place_of(one.folder))}
+        if not held:
+            return cls({})
+        from pytest_mitosis.run.slurm.watching import Watching
+
+        watching = Watching(store)
+        watching.look((), at_once=True)
+        states = {folder: watching.says(place) for folder, place in held.items()}
+        return cls({folder: state for folder, state in states.items() if state})
+
+
+def _cells(trial: Trial, queue: Queue) -> tuple[str, ...]:
     m = trial.manifest
     elapsed = _seconds_since(str(m.get("started")))
     progress = read_progress(trial.folder)
+    state = queue.states.get(trial.folder, "")
     share = progress.share if progress else None
     try:
         beat = f"{max(0.0, time.time() - (trial.folder / HEARTBEAT).stat().st_mtime):.0f} s ago"
@@ -82,9 +114,9 @@ def _cells(trial: Trial) -> tuple[str, ...]:
         str(m["experiment"]) + (" (draft)" if m.get("draft") else ""),
         str(m.get("spec", "")),
         f"{m.get('user')}@{m.get('host')}",
-        str(m.get("pid", "")),
+        str(m.get("pid", "")) if beat or not state else "",
         format_seconds(elapsed),
-        str(progress) if progress else "",
+        str(progress) if progress else state,
         format_seconds(elapsed * (1 - share) / share) if share else "",
         beat,
     )

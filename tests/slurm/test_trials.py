@@ -4,14 +4,10 @@ from __future__ import annotations
 
 import re
 
-import pytest
-from conftest import Project, manifest
+from conftest import manifest
 
-SITE = """\
-[tool.mitosis.launchers.slurm]
-poll = 1
-"""
-IGNORED = "trials/\nflags/\n__pycache__/\n.pytest_cache/\n"
+from .conftest import on_slurm
+
 FIT = """
     import os, pytest
     lookup_dict = {"noise": {"low": 0.1, "high": 0.5}}
@@ -23,21 +19,6 @@ FIT = """
             raise ValueError("no convergence")
         return {"main": noise + seed, "threads": threads}
 """
-
-
-@pytest.fixture
-def site(pytester, cluster, monkeypatch):
-    for name, value in cluster.environment.items():
-        monkeypatch.setenv(name, value)
-    project = Project(pytester.path, pytester)
-    project.write(".gitignore", IGNORED)
-    project.write("pyproject.toml", SITE)
-    yield project
-    cluster.empty()
-
-
-def on_slurm(project, *arguments):
-    return project.run_apart("--exp-launcher", "slurm", *arguments)
 
 
 def test_grid_runs_on_slurm_as_it_does_here(site):

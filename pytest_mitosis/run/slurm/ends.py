@@ -22,6 +22,7 @@ HOPELESS = (
     "InvalidQOS",
     "JobHeldAdmin",
     "JobHeldUser",
+    "PartitionConfig",
     "PartitionDown",
     "PartitionInactive",
     "PartitionNodeLimit",
@@ -58,6 +59,9 @@ def end_of(task: str, facts: Facts, log: Path, *, began: bool) -> tuple[Status, 
     """
     said = tail(log)
     state = facts.state or state_in(said) or ""
+    if not state and not began:
+        words = f"its Slurm job {task} was cancelled before it began; Slurm keeps no record of it"
+        return Status.INTERRUPTED, Failure("Cancelled", words, said)
     if not state:
         words = f"Slurm knows nothing of its job {task} any more"
         return Status.INTERRUPTED, Failure("Forgotten", words, said)

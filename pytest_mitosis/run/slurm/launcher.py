@@ -20,6 +20,7 @@ from pytest_mitosis.run.copies import mark_used
 from pytest_mitosis.run.launcher import LeftRunning
 from pytest_mitosis.run.slurm import commands
 from pytest_mitosis.run.slurm.commands import SlurmError
+from pytest_mitosis.run.slurm.ends import HOPELESS
 from pytest_mitosis.run.slurm.script import Array, write_script
 from pytest_mitosis.run.slurm.watching import Watching, record_end
 from pytest_mitosis.store.batches import (
@@ -35,7 +36,7 @@ from pytest_mitosis.store.batches import (
 from pytest_mitosis.store.folder import HEARTBEAT, read_trial
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
+    from collections.abc import Callable, Collection, Sequence
 
     from pytest_mitosis.plan.resources import Request
     from pytest_mitosis.plan.sites import Site
@@ -194,7 +195,9 @@ class SlurmLauncher:
         script = write_script(
             Array(batch.folder, len(handles), request, throttle, python), self.site
         )
-        if not self.terms.generate:
+        if self.terms.generate:
+            self.say(f"{_count(handles)} written; submit with: sbatch {script}")
+        else:
             self._hand_over(batch, script, handles)
 
     def _hand_over(self, batch: Batch, script: Path, handles: list[SlurmHandle]) -> None:
@@ -208,8 +211,7 @@ class SlurmLauncher:
                 one.ended = recorded(one.order.folder)
             return
         batch.submitted(job)
-        trials = "1 trial" if len(handles) == 1 else f"{len(handles)} trials"
-        self.say(f"{trials} submitted to Slurm as job {job}")
+        self.say(f"{_count(handles)} submitted to Slurm as job {job}")
         self.watching.hasten()
 
     def _look(self, handles: list[SlurmHandle]) -> None:
@@ -222,9 +224,26 @@ class SlurmLauncher:
             may_be = asked or one.order.job.trial in ended
             if may_be and self.watching.is_final(one.order.folder):
                 one.ended = recorded(one.order.folder)
+        if asked:
+            self._tell_hopeless(handles)
         if self.watching.problem and self.watching.problem not in self._told:
             self._told.add(self.watching.problem)
             self.say(f"{self.watching.problem}; jobs run on, it is asked again")
+
+    def _tell_hopeless(self, handles: list[SlurmHandle]) -> None:
+        """Say, once for each reason, that trials wait for what does not come by waiting."""
+        waiting: dict[str, list[SlurmHandle]] = {}
+        for one in handles:
+            why = one.waits()
+            if any(reason in why for reason in HOPELESS):
+                waiting.setdefault(why, []).append(one)
+        for why, those in waiting.items():
+            if why not in self._told:
+                self._told.add(why)
+                self.say(
+                    f"{_count(those)} in Slurm's queue: {why}, which does not go away by waiting; "
+                    f"pytest-mitosis cancel {those[0].order.job.trial} gives up"
+                )
 
     def _cancel(self) -> None:
         cancelled, self._cancelled = self._cancelled, []
@@ -242,6 +261,10 @@ class SlurmLauncher:
         if task or place is None:
             return f"Slurm has it as job {task}"
         return f"written for Slurm: sbatch {read_batch(self.store, place.batch).folder / SCRIPT}"
+
+
+def _count(handles: Sequence[SlurmHandle]) -> str:
+    return "1 trial" if len(handles) == 1 else f"{len(handles)} trials"
 
 
 def recorded(folder: Path) -> tuple[Trial, Outcome]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import time
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from pytest_mitosis.model import Failure, Outcome, Status, StoreError
@@ -36,6 +37,8 @@ SHORTEST_POLL = 0.5
 LAG_SECONDS = 3.0
 """How long a record may take from a node to here after Slurm let its task go."""
 NEVER = Failure("NotSubmitted", "the session that was to submit it ended before it did")
+
+GIVEN_UP = Failure("Cancelled", "it was cancelled before it was submitted")
 
 
 @dataclass
@@ -74,6 +77,16 @@ class Watching:
         one = self.tasks.get(self.task_of(place))
         return f"{one.state} ({one.reason})" if one is not None and one.state != "RUNNING" else ""
 
+    def says(self, place: Place) -> str:
+        """What Slurm says of a task: ``12_3 RUNNING``, ``12_4 PENDING (Resources)``."""
+        task = self.task_of(place)
+        if not task:
+            return "to be submitted"
+        one = self.tasks.get(task)
+        if one is None:
+            return f"{task} {self.problem or 'is not in the queue any more'}"
+        return f"{task} {one.state if one.state == 'RUNNING' else self.waits(place)}"
+
     def look(self, folders: Iterable[Path], *, at_once: bool = False) -> bool:
         """Settle those of ``folders`` that Slurm let go; whether it was time to ask it."""
         if not at_once and time.monotonic() < self._next:
@@ -103,6 +116,14 @@ class Watching:
                 time.sleep(SHORTEST_POLL)
                 self.look(list(self._absent), at_once=True)
         self.tidy()
+
+    def forsake(self, folders: Iterable[Path]) -> None:
+        """Give up those that were written for a person to submit, and never were."""
+        for folder in folders:
+            place = place_of(folder)
+            if place is not None and not self._job(place):
+                record_end(folder, Status.INTERRUPTED, GIVEN_UP)
+                let_go(folder)
 
     def tidy(self) -> None:
         """Take away batches none of whose trials is held, and the code they ran."""
@@ -168,4 +189,9 @@ class Watching:
 def record_end(folder: Path, status: Status, failure: Failure) -> None:
     """Record the end of a trial in place of a process that could not."""
     started = str(read_manifest(folder).get("started") or now())
-    finish(folder, Outcome(status, started, now(), 0.0, failure=failure), "")
+    finished, seconds = now(), 0.0
+    with contextlib.suppress(OSError):  # it was alive until then
+        beat = datetime.fromtimestamp((folder / HEARTBEAT).stat().st_mtime, UTC)
+        finished = beat.isoformat(timespec="milliseconds")
+        seconds = max(0.0, (beat - datetime.fromisoformat(started)).total_seconds())
+    finish(folder, Outcome(status, started, finished, seconds, failure=failure), "")

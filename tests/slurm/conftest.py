@@ -1,0 +1,35 @@
+"""A project whose trials go to a real Slurm."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Iterator
+
+import pytest
+from cluster import Cluster
+from conftest import Project
+
+SITE = """\
+[tool.mitosis.launchers.slurm]
+poll = 1
+node-launcher = "process"
+mem = "100M"
+"""
+IGNORED = "trials/\nflags/\n__pycache__/\n.pytest_cache/\n"
+
+
+@pytest.fixture
+def site(
+    pytester: pytest.Pytester, cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Project]:
+    for name, value in cluster.environment.items():
+        monkeypatch.setenv(name, value)
+    project = Project(pytester.path, pytester)
+    project.write(".gitignore", IGNORED)
+    project.write("pyproject.toml", SITE)
+    yield project
+    cluster.empty()
+
+
+def on_slurm(project: Project, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return project.run_apart("--exp-launcher", "slurm", *arguments)

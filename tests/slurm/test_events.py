@@ -1,0 +1,262 @@
+"""What happens to trials on a cluster, provoked on a real one: each end is told in its own words.
+
+Trials say by files that they began and wait for files to end, so no test waits for a time.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+from conftest import manifest
+
+from .conftest import SITE
+
+WAITS = """
+    import os, time
+    from pathlib import Path
+
+    FLAGS = Path({flags!r})
+    lookup_dict = {{"name": {{one: one for one in {names!r}}}}}
+
+    def exp_wait(name, checkpoint_dir):
+        place = checkpoint_dir / "count"
+        count = int(place.read_text()) if place.exists() else 0
+        (FLAGS / f"began-{{name}}-{{count}}").write_text(str(os.getppid()))
+        try:
+            deadline = time.monotonic() + 100
+            while not (FLAGS / f"end-{{name}}").exists():
+                assert time.monotonic() < deadline
+                time.sleep(0.02)
+        except BaseException:
+            place.write_text(str(count + 1))
+            raise
+        return {{"main": 0.5 + count}}
+"""
+PYTEST = (sys.executable, "-m", "pytest", "-p", "mitosis")
+VAST = """
+    import pytest
+    @pytest.mark.experiment(cpus=64)
+    def exp_vast():
+        return {"main": 1.5}
+    @pytest.mark.experiment(gpus=9)
+    def exp_vaster():
+        return {"main": 1.5}
+"""
+NAMES = ("cancelled", "killed", "requeued", "warned", "done")
+
+
+class Waits:
+    """A grid of trials that wait for the test."""
+
+    def __init__(self, project, names):
+        self.project, self.flags, self.sessions = project, project.path / "flags", []
+        self.flags.mkdir(exist_ok=True)
+        project.commit({"exp_wait.py": WAITS.format(flags=str(self.flags), names=list(names))})
+        self.arguments = ("--exp", "wait", "--variant", "name=*", "-v", "-rs")
+
+    def start(self, *more):
+        """A session in the background."""
+        session = subprocess.Popen(
+            [*PYTEST, *self.arguments, "--exp-launcher", "slurm", *more],
+            cwd=self.project.path,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        self.sessions.append(session)
+        return session
+
+    def kill(self):
+        """End all sessions at once, as a machine does that is switched off."""
+        while self.sessions:
+            session = self.sessions.pop()
+            session.kill()
+            session.wait()
+            session.stdout.close()
+
+    def until_begun(self, *names, count=0):
+        deadline = time.monotonic() + 60
+        while not all((self.flags / f"began-{one}-{count}").exists() for one in names):
+            assert time.monotonic() < deadline, [*self.flags.iterdir()]
+            time.sleep(0.05)
+
+    def end(self, *names):
+        for one in names:
+            (self.flags / f"end-{one}").touch()
+
+    def manifest(self, name):
+        return manifest(self.project.only(f"wait/name={name}"))
+
+    def statuses(self):
+        return [manifest(one)["status"] for one in self.project.folders()]
+
+    def failure_before(self, name):
+        folder = self.project.only(f"wait/name={name}")
+        return manifest(folder / "attempts" / "1")["failure"]
+
+    def task(self, name):
+        scheduler = self.manifest(name)["scheduler"]
+        return f"{scheduler['SLURM_ARRAY_JOB_ID']}_{scheduler['SLURM_ARRAY_TASK_ID']}"
+
+
+@pytest.fixture
+def waits(site):
+    made = []
+
+    def make(names):
+        made.append(Waits(site, names))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.kill()
+
+
+def mitosis(*arguments, cwd):
+    """What ``pytest-mitosis`` prints."""
+    command = [sys.executable, "-m", "pytest_mitosis.read.cli", *arguments]
+    done = subprocess.run(command, cwd=cwd, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def start_what_waits(cluster, count):
+    """A requeued task is held for two minutes by Slurm; the operator lets it start."""
+
+    def pending():
+        lines = cluster.run("squeue", "-h", "-r", "-p", "main", "-t", "PD", "-o", "%A").split()
+        return lines if len(lines) == count else []
+
+    cluster.until(pending)
+    for one in pending():
+        cluster.run("scontrol", "update", f"jobid={one}", "StartTime=now")
+
+
+def test_each_end_is_told_in_its_own_words(site, cluster, waits):
+    grid = waits(NAMES)
+    session = grid.start()
+    grid.until_begun(*NAMES)
+    tasks = {name: grid.task(name) for name in NAMES}
+    cluster.run("scancel", tasks["cancelled"])
+    os.kill(grid.manifest("killed")["pid"], signal.SIGKILL)
+    cluster.run("scontrol", "requeue", tasks["requeued"])
+    cluster.run("scancel", "--batch", "--signal=USR1", tasks["warned"])
+    start_what_waits(cluster, 2)
+    grid.until_begun("requeued", "warned", count=1)
+    grid.end("requeued", "warned", "done")
+    out, _ = session.communicate(timeout=60)
+    assert session.returncode == 1, out
+    words = dict(re.findall(r"name=(\w+)\] ([A-Z]+)", out))
+    assert words == {
+        "cancelled": "INTERRUPTED",
+        "killed": "CRASHED",
+        "requeued": "DONE",
+        "warned": "DONE",
+        "done": "DONE",
+    }
+    assert f"Cancelled: its Slurm job {tasks['cancelled']} was cancelled" in out
+    assert re.search(
+        rf"its Slurm job {tasks['killed']} failed on n\d, killed by signal 9 "
+        r"\(FAILED, JobLaunchFailure\)",
+        out,
+    )
+    # What a trial saved when it was stopped is what its next attempt goes on from.
+    assert grid.manifest("done")["metrics"]["main"] == 0.5
+    for name, before in (("requeued", "interrupted"), ("warned", "timeout")):
+        found = grid.manifest(name)
+        assert found["metrics"]["main"] == 1.5
+        assert found["attempt"] == 2
+        assert [one["status"] for one in found["attempts"]] == [before]
+    assert grid.failure_before("requeued")["type"] == "Requeued"
+    assert grid.failure_before("warned")["type"] == "WallTime"
+
+
+def test_trials_outlive_drivers_and_nodes_and_are_submitted_once(site, cluster, waits):
+    grid = waits(("one", "two"))
+    grid.start()
+    grid.start()
+    grid.until_begun("one", "two")
+    grid.kill()
+    assert len(site.folders()) == 2
+    # A job that goes before them takes both nodes; what they recorded is not their end.
+    cluster.run("sbatch", "-p", "urgent", "-N", "2", "--exclusive", "-o", "/dev/null", "--wrap=:")
+    cluster.until(
+        lambda: grid.manifest("one")["status"] == grid.manifest("two")["status"] != "running"
+    )
+    assert grid.manifest("one")["failure"]["type"] == "Preempted"
+    second = [grid.start(), grid.start()]
+    start_what_waits(cluster, 2)
+    grid.until_begun("one", "two", count=1)
+    (grid.flags / "began-one-1").unlink()
+    node = grid.manifest("one")["scheduler"]["SLURMD_NODENAME"]
+    cluster.kill_node(int(node.removeprefix("n")))
+    cluster.run("scontrol", "update", f"nodename={node}", "state=DOWN", "reason=fire")
+    cluster.start_node(int(node.removeprefix("n")))
+    cluster.run("scontrol", "update", f"nodename={node}", "state=RESUME")
+    start_what_waits(cluster, cluster.waiting())
+    grid.until_begun("one", count=1)
+    grid.end("one", "two")
+    for driver in second:
+        out, _ = driver.communicate(timeout=60)
+        assert driver.returncode == 0, out
+        assert "submitted" not in out
+        assert "2 passed" in out
+    assert len(site.folders()) == 2
+    assert grid.manifest("one")["attempt"] == 3
+    assert cluster.waiting() == 0
+
+
+def test_detached_trials_run_the_checked_code_and_are_found_again(site, cluster, waits):
+    grid = waits(("kept", "dropped"))
+    held = ("--exp-launcher", "held")
+    site.write("pyproject.toml", SITE.replace(".slurm]", ".held]") + 'flags = ["--hold"]\n')
+    site.commit()
+    grid.end("kept")
+    done = site.run_apart(*grid.arguments, *held, "--exp-detach")
+    assert done.returncode == 0, done.stdout
+    assert "2 skipped" in done.stdout
+    job = re.search(r"Slurm has it as job (\d+)_0", done.stdout)[1]
+    site.write("exp_wait.py", "def exp_wait(name): raise ValueError('edited')")
+    assert f"{job}_0 PENDING (JobHeldUser)" in mitosis("ls", "--running", cwd=site.path)
+    dropped = grid.manifest("dropped")["id"]
+    assert mitosis("cancel", dropped, cwd=site.path) == "cancelled 1 trial\n"
+    assert grid.manifest("dropped")["status"] == "interrupted"
+    assert "was cancelled" in grid.manifest("dropped")["failure"]["message"]
+    cluster.run("scontrol", "release", job)
+    site.git("checkout", "-q", "exp_wait.py")
+    again = site.run_apart(*grid.arguments, *held, "-k", "kept")
+    assert again.returncode == 0, again.stdout
+    assert "submitted" not in again.stdout
+    found = grid.manifest("kept")
+    assert found["tainted"] == []
+    assert found["submitted"] < found["started"]
+
+
+def test_generated_script_is_submitted_by_hand_and_what_cannot_be_is_told(site, cluster, waits):
+    site.write("exp_vast.py", VAST)
+    grid = waits(("only",))
+    grid.end("only")
+    written = site.run_apart(*grid.arguments, "--exp-launcher", "slurm", "--exp-generate")
+    assert written.returncode == 0, written.stdout
+    script = re.search(r"1 trial written; submit with: sbatch (\S+)", written.stdout)[1]
+    assert cluster.waiting() == 0
+    assert grid.statuses() == ["running"]
+    session = grid.start("--exp", "vast", "--exp", "vaster")
+    cluster.until(lambda: cluster.waiting() == 1)
+    cluster.run("sbatch", script)
+    cluster.until(lambda: "done" in grid.statuses())
+    mitosis("cancel", manifest(site.only("vast/*"))["id"], cwd=site.path)
+    out, _ = session.communicate(timeout=60)
+    assert "exp_wait[name=only] DONE" in out
+    assert "1 trial in Slurm's queue: PENDING (PartitionConfig), which does not go away" in out
+    assert re.search(r"its Slurm job \d+_0 was cancelled before it began", out)
+    assert (
+        "NotSubmitted: Slurm did not take it: sbatch: Batch job submission failed: "
+        "Requested node configuration is not available" in out
+    )
