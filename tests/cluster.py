@@ -210,25 +210,28 @@ class Cluster:
 
     def _step_daemons(self, number: int) -> list[int]:
         """The processes slurmstepd of a node: each is the parent of one job's."""
-        place = str(self.base / f"spool-n{number}").encode()
+        ours, name = str(self.base).encode(), f"SLURMD_NODENAME=n{number}".encode()
         found = []
         for folder in Path("/proc").iterdir():
-            if folder.name.isdecimal():
-                with contextlib.suppress(OSError):
-                    if b"slurmstepd" in (folder / "cmdline").read_bytes() and _of(folder, place):
-                        found.append(int(folder.name))
+            if not folder.name.isdecimal() or b"slurmstepd" not in _read(folder / "cmdline"):
+                continue
+            below = _descendants(int(folder.name))
+            if ours in _read(folder / "environ") and any(
+                name in _read(Path(f"/proc/{pid}/environ")) for pid in below
+            ):
+                found.append(int(folder.name))
         return found
+
+
+def _read(file: Path) -> bytes:
+    with contextlib.suppress(OSError):
+        return file.read_bytes()
+    return b""
 
 
 def _end_with_parent() -> None:
     """A session that is killed leaves no daemon behind."""
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-
-
-def _of(folder: Path, place: bytes) -> bool:
-    return place in (folder / "environ").read_bytes() or any(
-        str(place, "utf-8") in os.readlink(one) for one in (folder / "fd").iterdir()
-    )
 
 
 def _descendants(pid: int) -> list[int]:

@@ -45,5 +45,5 @@ def test_grid_runs_on_slurm_as_it_does_here(site):
     assert site.git("worktree", "list").count("\n") == 0
     again = on_slurm(site, *arguments, "-k", "not (noise=high and seed=1)")
     assert again.returncode == 0
-    assert "submitted" not in again.stdout
+    assert "submitted to Slurm" not in again.stdout
     assert again.stdout.count(" reused") == 3
