@@ -12,6 +12,7 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -23,6 +24,7 @@ FENCED = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 NAMED = re.compile(r"# file: (\S+)\n")
 EXITS = re.compile(r"# exits (\d+)$")
 NEEDS_CALLS = "<!-- runs on Python 3.12 and newer -->"
+NEEDS_SLURM = "<!-- needs Slurm -->"
 LINK = re.compile(r"\]\(([^)#\s]+)(?:#[^)]*)?\)")
 
 
@@ -92,11 +94,11 @@ def environment(home: Path) -> dict[str, str]:
     }
 
 
-def run_page(text: str, tmp_path: Path) -> None:
+def run_page(text: str, tmp_path: Path, more: Mapping[str, str] | None = None) -> None:
     home, project = tmp_path / "home", tmp_path / "project"
     home.mkdir()
     project.mkdir()
-    variables = environment(home)
+    variables = {**environment(home), **(more or {})}
     subprocess.run(["git", "init", "-q"], cwd=project, env=variables, check=True)
     for language, block in blocks_of(text):
         named = NAMED.match(block)
@@ -132,11 +134,13 @@ PAGES = sorted(
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(DOCS).as_posix())
-def test_page_runs_as_it_stands(page: Path, tmp_path: Path) -> None:
+def test_page_runs_as_it_stands(page: Path, tmp_path: Path, request: pytest.FixtureRequest) -> None:
     text = page.read_text(encoding="utf-8")
     if NEEDS_CALLS in text and sys.version_info < (3, 12):
         pytest.skip("the page is of Python 3.12 and newer, which can tell which functions ran")
-    run_page(text, tmp_path)
+    # Asked for by this page alone, as a cluster takes a second to start.
+    cluster = request.getfixturevalue("cluster") if NEEDS_SLURM in text else None
+    run_page(text, tmp_path, cluster.environment if cluster else None)
 
 
 def test_readme_project_runs_as_it_stands(tmp_path: Path) -> None:

@@ -12,8 +12,6 @@ import subprocess
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pytest_mitosis.store.folder import user_name
-
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
@@ -79,7 +77,7 @@ def queue(*, everyone: bool = False) -> dict[str, Queued]:
     SlurmError
         If the controller does not answer.
     """
-    whose = () if everyone else ("-u", user_name())
+    whose = () if everyone else ("-u", str(os.getuid()))
     found = {}
     for line in _run("squeue", "-h", "-r", *whose, "-o", _FIELDS).splitlines():
         job, task, state, node, name, reason = line.split("|", 5)
