@@ -203,10 +203,13 @@ class Runner:
             pytest.exit(f"trial {row.trial} was interrupted; what it left is kept", returncode=2)
         if not isinstance(found, Trial) and found[1].error is not None:
             raise found[1].error  # a debugger can look at its frames
-        if failure is not None:
-            assert not isinstance(found, Trial)
-            fail(_explain(found[0], failure))
         trial = found if isinstance(found, Trial) else found[0]
+        if failure is not None:
+            fail(_explain(trial, failure))
+        self._conclude(item, trial, row)
+
+    def _conclude(self, item: pytest.Function, trial: Trial, row: Row) -> None:
+        """Fail the item of a trial that is done if it is not what was expected of it."""
         if row.supported is False:
             reason = f"the result does not support the hypothesis: {row.hypothesis}"
             item.stash[ROW] = row.replaced(refusal=Refusal.REFUTED, reason=reason)
