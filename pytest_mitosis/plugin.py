@@ -153,7 +153,7 @@ def pytest_configure(config: pytest.Config) -> None:
     asked = config.getoption("exp") or config.getoption("exp_all")
     asked = asked or config.getoption("exp_official") is not None
     if asked or any(is_experiment_node(arg) for arg in config.args):
-        from pytest_mitosis.session import wake
+        from pytest_mitosis.waking import wake
 
         wake(config)
         return

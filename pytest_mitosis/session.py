@@ -7,26 +7,20 @@ the controller plans (so that a wrong name is one usage error) and the workers p
 from __future__ import annotations
 
 import contextlib
-import json
 import shlex
 import sys
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from pytest_mitosis.model import Experiment, MitosisError, PlanError, TreeError, TrialSpec
-from pytest_mitosis.official import Officials, read_officials, register
-from pytest_mitosis.plan.config import Project, read_project
-from pytest_mitosis.plan.index import Index, read_file
+from pytest_mitosis.model import Experiment, PlanError, TreeError, TrialSpec
+from pytest_mitosis.plan.index import Index
 from pytest_mitosis.plan.official import reference_globs
 from pytest_mitosis.plan.references import LoadedExperiment, load_experiment
-from pytest_mitosis.plan.resources import read_jobs
-from pytest_mitosis.plan.selection import Request, parse_request
 from pytest_mitosis.plan.variants import expand, read_id, require_targets
-from pytest_mitosis.plugin import is_experiment_node
 from pytest_mitosis.store.reuse import Reuse
 
 if TYPE_CHECKING:
@@ -34,6 +28,9 @@ if TYPE_CHECKING:
 
     from pytest_mitosis.allotment import Allotments
     from pytest_mitosis.identity.repository import RepositoryState
+    from pytest_mitosis.official import Officials
+    from pytest_mitosis.plan.config import Project
+    from pytest_mitosis.plan.selection import Request
     from pytest_mitosis.plan.sites import Site
     from pytest_mitosis.run.copies import CodeCopy
     from pytest_mitosis.run.launcher import Launcher
@@ -264,104 +261,6 @@ def uncaptured(config: pytest.Config) -> Iterator[None]:
         yield
 
 
-def wake(config: pytest.Config) -> None:
-    """Read what the command line asks for and register what collects, guards, runs and reports.
-
-    Raises
-    ------
-    pytest.UsageError
-        If a name, an option or a table is wrong.
-    """
-    from pytest_mitosis import collection, fixtures, reporting
-
-    try:
-        session = _read_session(config)
-        _ = session.site  # options that do not go together are told before anything is made
-    except MitosisError as error:
-        raise pytest.UsageError(str(error)) from None
-    manager = config.pluginmanager
-    manager.register(session, NAME)
-    manager.register(fixtures.session_fixtures(session), "mitosis-session-fixtures")
-    manager.register(fixtures.Fixtures(session), "mitosis-fixtures")
-    manager.register(collection.Collection(session), "mitosis-collection")
-    reporter = reporting.Reporter(session)
-    manager.register(reporter, "mitosis-reporting")
-    register(session, reporter)
-    if config.getoption("collectonly"):
-        from pytest_mitosis.forecast import Forecast
-
-        manager.register(Forecast(session, reporter), "mitosis-forecast")
-    elif getattr(config.option, "tx", None) and config.getoption("exp_jobs") is not None:
-        _bound_workers(config, session.jobs)
-    elif _runs_several(session) and not hasattr(config, "workerinput"):
-        from pytest_mitosis.schedule import Schedule
-
-        manager.register(Schedule(session), "mitosis-schedule")
-    config.args[:] = session.arguments()
-    config.option.keyword = collection.rewrite_keywords(config.option.keyword)
-
-
-def _runs_several(session: ExperimentSession) -> bool:
-    """Whether several trials run at once; those that run in this process cannot."""
-    from pytest_mitosis.launching import launcher_name
-    from pytest_mitosis.run.launchers import INLINE
-
-    if session.site is not None:
-        return True
-    return session.jobs > 1 and launcher_name(session) != INLINE
-
-
-def _bound_workers(config: pytest.Config, jobs: int) -> None:
-    """Under xdist each worker has one trial at a time, so no more than ``jobs`` workers."""
-    asked = len(config.option.tx)
-    config.option.tx = config.option.tx[:jobs]
-    if asked > jobs and not hasattr(config, "workerinput"):
-        print(f"mitosis: {jobs} of {asked} workers, one trial each, since --exp-jobs is {jobs}")
-
-
-def _read_session(config: pytest.Config) -> ExperimentSession:
-    here = config.invocation_params.dir
-    given = list(config.args) if config.args_source is config.ArgsSource.ARGS else []
-    names: list[str] = list(dict.fromkeys(config.getoption("exp")))
-    is_named = bool(names) or config.getoption("exp_official") is not None
-    is_named = is_named or config.getoption("exp_all")
-    ours = [one for one in given if is_experiment_node(one) and ("::" in one or not is_named)]
-    start = here if is_named or not ours else (here / ours[0].partition("::")[0]).parent
-    folder = config.getoption("trials_folder")
-    project = read_project(start.resolve(), here / folder if folder else None)
-    others = [one for one in given if one not in ours]
-    officials = read_officials(config, project, [*names, *(one for one in ours if "::" in one)])
-    worker_input = getattr(config, "workerinput", None)
-    if worker_input is not None:
-        known = json.loads(worker_input[WORKER_INPUT])
-        nodes = [Node(**{**one, "ids": tuple(one["ids"])}) for one in known["nodes"]]
-        others = known["others"]
-    else:
-        # With --exp, plain paths say where to look; without it they are pytest's as ever.
-        index = Index(project, [here / one for one in others] if is_named else ())
-        nodes = [_node_of(index.find(name)) for name in names]
-        for group in officials.groups if officials is not None else ():
-            nodes.append(replace(_node_of(index.find(group.experiment)), group=group.name))
-        nodes += [node for one in ours for node in _nodes_of_argument(index, here, one)]
-        others = [] if is_named else others
-    request = parse_request(
-        config.getoption("variant"), config.getoption("eval_param"), config.getoption("seeds")
-    )
-    if request and any(node.ids for node in nodes):
-        raise PlanError(
-            "a node id with [brackets] says all parameters: "
-            "leave --variant, --eval-param and --seeds out"
-        )
-    draft = config.getoption("exp_draft")
-    given_reuse = config.getoption("exp_reuse")
-    if draft and given_reuse not in (None, Reuse.NEVER):
-        raise PlanError("a draft always runs: leave --exp-draft or --exp-reuse out")
-    usual = Reuse.SAME_CODE if officials is None else officials.reuse
-    reuse = Reuse(given_reuse or usual)
-    jobs = read_jobs(config.getoption("exp_jobs"), project.jobs)
-    return ExperimentSession(config, project, nodes, others, request, draft, reuse, jobs, officials)
-
-
 def _require_one_meaning(experiments: Iterable[Experiment]) -> None:
     """Two experiments of one name would share trials and locks."""
     known: dict[str, Experiment] = {}
@@ -391,24 +290,3 @@ def _read_pasted(loaded: LoadedExperiment, text: str) -> TrialSpec:
         except PlanError:
             shorter = shorter.rpartition("-")[0]
     return read_id(loaded, shorter)
-
-
-def _node_of(experiment: Experiment) -> Node:
-    return Node(str(experiment.file), experiment.node)
-
-
-def _nodes_of_argument(index: Index, here: Path, argument: str) -> list[Node]:
-    """The nodes a path or node id on the command line stands for."""
-    place, bracket, trial = argument.partition("[")
-    path, _, name = place.partition("::")
-    file = (here / path).resolve()
-    if not file.is_file():
-        raise PlanError(f"{path} does not exist; node ids are relative to {here}")
-    if not name:
-        found = read_file(file)
-        if not found.defined:
-            raise PlanError(found.problem or f"{path} defines no experiment exp_*")
-        return [Node(str(file), one) for one in found.defined]
-    experiment = index.find_node(file, name)
-    ids = (trial.removesuffix("]"),) if bracket else ()
-    return [Node(str(experiment.file), experiment.node, ids)]

@@ -35,7 +35,7 @@ ABOVE = {
         "orders",
     ),
     *("markdown", "official", "rollcall", "vouching"),
-    *("plugin", "precedent", "reach", "reporting", "runner", "schedule", "session"),
+    *("plugin", "precedent", "reach", "reporting", "runner", "schedule", "session", "waking"),
 }
 MOST_LINES = 400
 MOST_FUNCTION_LINES = 45
