@@ -256,7 +256,7 @@ class Schedule:
         count = len(self.conductor.under_way)
         trials = "1 trial goes on" if count == 1 else f"{count} trials go on"
         try:
-            self.session.say(f"{trials} on the cluster; press Ctrl-C again to cancel")
+            self.session.say(f"{trials} at the cluster; press Ctrl-C again to cancel")
             time.sleep(SECOND_CTRL_C_SECONDS)
         except KeyboardInterrupt:
             self.session.say("cancelling")
@@ -264,7 +264,7 @@ class Schedule:
         self.conductor.leave()
         for item in (*self.running, *self.waiting):
             item.stash[LEFT] = True
-        pytest.exit(f"{trials} on the cluster; the same command waits for them", returncode=2)
+        pytest.exit(f"{trials} at the cluster; the same command waits for them", returncode=2)
 
     def _abandon(self) -> int:
         """Interrupt what is under way and keep the rows of what pytest will not reach."""

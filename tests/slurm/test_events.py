@@ -182,9 +182,13 @@ def test_each_end_is_told_in_its_own_words(site, cluster, waits):
 
 def test_trials_outlive_drivers_and_nodes_and_are_submitted_once(site, cluster, waits):
     grid = waits(("one", "two"))
-    grid.start()
+    left = grid.start()
     grid.start()
     grid.until_begun("one", "two")
+    left.send_signal(signal.SIGINT)
+    out, _ = left.communicate(timeout=60)
+    assert left.returncode == 2
+    assert "2 trials go on at the cluster; the same command waits for them" in out
     grid.kill()
     assert len(site.folders()) == 2
     # A job that goes before them takes both nodes; what they recorded is not their end.
@@ -241,6 +245,22 @@ def test_detached_trials_run_the_checked_code_and_are_found_again(site, cluster,
     found = grid.manifest("kept")
     assert found["tainted"] == []
     assert found["submitted"] < found["started"]
+
+
+def test_second_ctrl_c_cancels(site, waits):
+    grid = waits(("only",))
+    session = grid.start()
+    grid.until_begun("only")
+    session.send_signal(signal.SIGINT)
+    lines = iter(session.stdout.readline, "")
+    assert any(
+        "1 trial goes on at the cluster; press Ctrl-C again to cancel" in one for one in lines
+    )
+    session.send_signal(signal.SIGINT)
+    out, _ = session.communicate(timeout=60)
+    assert session.returncode == 2
+    assert "1 trial was interrupted; what they left is kept" in out
+    assert grid.manifest("only")["failure"]["type"] == "Cancelled"
 
 
 def test_generated_script_is_submitted_by_hand_and_what_cannot_be_is_told(site, cluster, waits):

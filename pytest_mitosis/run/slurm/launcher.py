@@ -247,6 +247,8 @@ class SlurmLauncher:
 
     def _cancel(self) -> None:
         cancelled, self._cancelled = self._cancelled, []
+        if not cancelled:
+            return
         tasks = [task for one in cancelled if (task := self.watching.task_of(one.place))]
         try:
             commands.cancel(tasks)

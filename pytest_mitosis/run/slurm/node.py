@@ -18,7 +18,7 @@ from pytest_mitosis.identity.repository import RepositoryState
 from pytest_mitosis.identity.verdicts import verdicts
 from pytest_mitosis.model import Failure, Job, Status, StoreError, Trial
 from pytest_mitosis.run.environment import scheduler_variables
-from pytest_mitosis.run.launcher import Order
+from pytest_mitosis.run.launcher import Launcher, Order
 from pytest_mitosis.run.launchers import make_launcher
 from pytest_mitosis.run.loop import LoopHandle
 from pytest_mitosis.run.slurm import commands
@@ -93,6 +93,12 @@ class Node:
 
     notices: Notices
     worst: int = 0
+    launcher: Launcher | None = None
+
+    def close(self) -> None:
+        """End what was started for all trials."""
+        if self.launcher is not None:
+            self.launcher.close()
 
     def run(self, folders: Sequence[Path]) -> None:
         """Run the trials in ``folders``; those left when Slurm says stop stay as they are."""
@@ -138,25 +144,26 @@ class Node:
 
     def _drive(self, order: Order, batch: Batch) -> Trial:
         """Run one trial; when Slurm says stop, it has the time that is left to save."""
-        launcher = make_launcher(str(batch.record.get("node_launcher", "kernel")))
-        with contextlib.closing(launcher):
-            handle = launcher.submit(order)
-            assert isinstance(handle, LoopHandle)
-            attempt = handle.attempt
-            attempt.is_told = lambda: self.notices.ended  # by Slurm, and all of its processes
-            try:
-                self.notices.is_waiting = True
-                if not self.notices.any:
-                    launcher.wait([handle])
-                self.notices.is_waiting = False
-            except Told:
-                pass
-            if self.notices.any and not handle.is_done():
-                attempt.stopped_as = self._ending(batch)
-                if not self.notices.ended:  # else Slurm waits no longer than KillWait
-                    attempt.grace = max(attempt.grace, float(batch.record["warn"]) / 2)
-                launcher.cancel(handle)
-            return handle.result()[0]
+        if self.launcher is None:
+            self.launcher = make_launcher(str(batch.record.get("node_launcher", "kernel")))
+        launcher = self.launcher
+        handle = launcher.submit(order)
+        assert isinstance(handle, LoopHandle)
+        attempt = handle.attempt
+        attempt.is_told = lambda: self.notices.ended  # by Slurm, and all of its processes
+        try:
+            self.notices.is_waiting = True
+            if not self.notices.any:
+                launcher.wait([handle])
+        except Told:
+            pass
+        self.notices.is_waiting = False
+        if self.notices.any and not handle.is_done():
+            attempt.stopped_as = self._ending(batch)
+            if not self.notices.ended:  # else Slurm waits no longer than KillWait
+                attempt.grace = max(attempt.grace, float(batch.record["warn"]) / 2)
+            launcher.cancel(handle)
+        return handle.result()[0]
 
     def _ending(self, batch: Batch) -> tuple[Status, Failure]:
         task = this_task()
@@ -175,7 +182,8 @@ def run_on_node(folders: Sequence[Path]) -> int:
     """Run trials that a scheduler holds; 0 if all are done, 1 if not."""
     with Notices() as notices:
         node = Node(notices)
-        node.run(folders)
+        with contextlib.closing(node):
+            node.run(folders)
     return int(node.worst)
 
 
