@@ -135,13 +135,18 @@ def build_job(
 
 def import_path() -> list[str]:
     """The entries of ``sys.path`` that a new interpreter of this environment would not have."""
+    return list(_import_path(tuple(sys.path)))
+
+
+@functools.lru_cache(maxsize=4)
+def _import_path(entries: tuple[str, ...]) -> tuple[str, ...]:
     standard = {sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")}
     standard |= {*site.getsitepackages(), site.getusersitepackages(), *_from_pth_files()}
     prefixes = (sys.prefix, sys.base_prefix)
-    return list(
+    return tuple(
         dict.fromkeys(
             str(Path(entry).resolve())
-            for entry in sys.path
+            for entry in entries
             if entry not in standard
             and Path(entry).is_dir()
             and not any(_is_below_library(entry, prefix) for prefix in prefixes)

@@ -360,3 +360,15 @@ def test_stopped_trial_saves_and_goes_on_as_its_next_attempt(project, launcher):
     again.assert_outcomes(passed=1)
     assert project.only() == folder
     assert manifest(folder)["attempt"] == 2
+
+
+def test_options_of_clusters_need_one(project):
+    project.commit({"exp_a.py": "def exp_a():\n    return {'main': 1.5}\n"})
+    result = project.run("--exp", "a", "--exp-detach")
+    assert result.ret == 4
+    result.stderr.fnmatch_lines(
+        [
+            "ERROR: --exp-detach is for launchers that send trials to a cluster, not for kernel; "
+            "use --exp-launcher with slurm"
+        ]
+    )

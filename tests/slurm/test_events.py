@@ -247,7 +247,7 @@ def test_detached_trials_run_the_checked_code_and_are_found_again(site, cluster,
     assert found["submitted"] < found["started"]
 
 
-def test_second_ctrl_c_cancels(site, waits):
+def test_second_ctrl_c_cancels_and_what_was_saved_is_continued(site, waits):
     grid = waits(("only",))
     session = grid.start()
     grid.until_begun("only")
@@ -261,6 +261,11 @@ def test_second_ctrl_c_cancels(site, waits):
     assert session.returncode == 2
     assert "1 trial was interrupted; what they left is kept" in out
     assert grid.manifest("only")["failure"]["type"] == "Cancelled"
+    grid.end("only")
+    again = site.run_apart(*grid.arguments, "--exp-launcher", "slurm", "--exp-resume")
+    assert again.returncode == 0, again.stdout
+    assert grid.manifest("only")["attempt"] == 2
+    assert grid.manifest("only")["metrics"]["main"] == 1.5
 
 
 def test_generated_script_is_submitted_by_hand_and_what_cannot_be_is_told(site, cluster, waits):

@@ -70,7 +70,7 @@ class Array:
             options.append(f"--gres=gpu:{request.gpus}")
         if request.memory:
             options.append(f"--mem={math.ceil(request.memory / 1024**2)}M")
-        if limit is not None:
+        if limit is not None and "time" not in site.options:
             options.append(f"--time={math.ceil(limit / 60)}")
         options.append(f"--signal=B:USR1@{math.ceil(_warning(site, limit))}")
         options += [f"--{name}={value}" for name, value in site.options.items()]
@@ -84,9 +84,26 @@ def write_script(array: Array, site: Site) -> Path:
     return file
 
 
+def read_limit(text: str) -> float | None:
+    """Seconds of a limit as Slurm writes it: ``30``, ``2:30:00``, ``1-12``; None if it is none."""
+    days, dash, rest = text.rpartition("-")
+    try:
+        numbers = [int(part) for part in rest.split(":")]
+        if dash:  # days-hours[:minutes[:seconds]]
+            hours, minutes, seconds = (*numbers, 0, 0)[:3]
+            return float(int(days) * 86400 + hours * 3600 + minutes * 60 + seconds)
+    except ValueError:
+        return None  # UNLIMITED, say
+    if len(numbers) == 3:
+        return float(numbers[0] * 3600 + numbers[1] * 60 + numbers[2])
+    return float(numbers[0] * 60 + (numbers[1] if len(numbers) == 2 else 0))
+
+
 def _limit(site: Site, request: Request) -> float | None:
-    """The time limit that follows from what trials may take; None leaves it to the site."""
-    if "time" in site.options or request.timeout is None:
+    """The time limit of the site's table, else what follows from what trials may take."""
+    if "time" in site.options:
+        return read_limit(site.options["time"])
+    if request.timeout is None:
         return None
     return request.timeout * site.per_job + STARTUP_SECONDS + site.warn
 

@@ -1,0 +1,123 @@
+"""The script for sbatch and the words for ends, which need no Slurm."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from pytest_mitosis.identity.code import installed_versions
+from pytest_mitosis.model import PlanError, Status
+from pytest_mitosis.plan.resources import Request
+from pytest_mitosis.plan.sites import Site, read_sites
+from pytest_mitosis.run.slurm.commands import Facts
+from pytest_mitosis.run.slurm.ends import end_of
+from pytest_mitosis.run.slurm.node import other_environment
+from pytest_mitosis.run.slurm.script import Array, read_limit
+
+
+def options(site: Site, request: Request, trials: int = 100, throttle: int | None = None):
+    text = Array(Path("/trials/.batches/mitosis-a"), trials, request, throttle, "/py").text(site)
+    return [one.removeprefix("#SBATCH ") for one in text.splitlines() if one.startswith("#SBATCH")]
+
+
+def test_needs_and_site_become_slurms_own_options():
+    site = Site("gpu", options={"partition": "a100", "qos": "long"}, flags=("--exclude=n17",))
+    found = options(site, Request(4, 1, 8 * 1024**3, 3600.0), throttle=8)
+    assert {"--array=0-99%8", "--cpus-per-task=4", "--gres=gpu:1", "--mem=8192M"} <= {*found}
+    # The trial's own hour, what Python's start may take, and the warning.
+    assert {"--time=63", "--signal=B:USR1@60"} <= {*found}
+    assert found[-3:] == ["--partition=a100", "--qos=long", "--exclude=n17"]
+
+
+def test_trials_of_one_job_have_a_line_each_and_their_time_adds_up():
+    site = Site("short", per_job=7)
+    found = options(site, Request(timeout=60.0), trials=20)
+    assert "--array=0-2" in found
+    assert "--time=10" in found
+
+
+def test_warning_leaves_most_of_a_short_limit_to_the_trial():
+    assert "--signal=B:USR1@15" in options(Site("s", options={"time": "1"}), Request())
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [("30", 1800), ("2:30", 150), ("1:00:05", 3605), ("1-12", 129600), ("UNLIMITED", None)],
+)
+def test_limits_are_read_as_slurm_does(text, seconds):
+    assert read_limit(text) == seconds
+
+
+@pytest.mark.parametrize(
+    ("facts", "began", "status", "kind", "words"),
+    [
+        (
+            Facts("OUT_OF_MEMORY", "OutOfMemory", "0:125", "n1"),
+            True,
+            Status.CRASHED,
+            "OutOfMemory",
+            "its Slurm job 7_3 was killed: out of memory on n1 (OUT_OF_MEMORY, OutOfMemory)",
+        ),
+        (
+            Facts("FAILED", "NonZeroExitCode", "127:0", "n2"),
+            False,
+            Status.CRASHED,
+            "NotStarted",
+            "its Slurm job 7_3 failed on n2 with exit code 127, before Python started there "
+            "(FAILED, NonZeroExitCode)",
+        ),
+        (
+            Facts("NODE_FAIL", "", "0:0", "n1"),
+            True,
+            Status.INTERRUPTED,
+            "NodeFail",
+            "its Slurm job 7_3 was lost with its node on n1 (NODE_FAIL)",
+        ),
+        (
+            Facts("TIMEOUT", "TimeLimit", "0:15", "n1"),
+            True,
+            Status.TIMEOUT,
+            "TimeLimit",
+            "its Slurm job 7_3 reached its time limit on n1 (TIMEOUT, TimeLimit)",
+        ),
+        (
+            Facts(),
+            True,
+            Status.INTERRUPTED,
+            "Forgotten",
+            "Slurm knows nothing of its job 7_3 any more",
+        ),
+    ],
+)
+def test_ends_have_words_of_their_own(tmp_path, facts, began, status, kind, words):
+    found, failure = end_of("7_3", facts, tmp_path / "none.log", began=began)
+    assert (found, failure.type, failure.message) == (status, kind, words)
+
+
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        (
+            {"gpu": {"partitions": "a"}},
+            "[x].gpu has an unknown key 'partitions'; there are kind, flags, setup",
+        ),
+        ({"kernel": {}}, "[x]: kernel is the name of a launcher there is; choose another"),
+        ({"gpu": {"kind": "pbs"}}, "[x].gpu kind is 'pbs'; it can be slurm"),
+        ({"gpu": {"setup": "module"}}, "[x].gpu setup has to be a list of lines, not 'module'"),
+        ({"gpu": {"partition": ""}}, "[x].gpu partition is empty; leave it out"),
+    ],
+)
+def test_malformed_site_is_one_sentence(table, message):
+    with pytest.raises(PlanError) as found:
+        read_sites(table, "[x]")
+    assert message in str(found.value)
+
+
+def test_environment_of_a_node_has_to_be_that_of_the_session():
+    here = dict(installed_versions())
+    assert other_environment(here) is None
+    failure = other_environment({**here, "numpy": "0.1", "nonesuch": "2.0"})
+    assert failure is not None
+    assert failure.type == "OtherEnvironment"
+    assert f"numpy 0.1 is {here['numpy']}; nonesuch 2.0 is not installed" in failure.message
