@@ -147,8 +147,9 @@ class Reporter:
 
     def _pointers(self, rows: list[Row], *, failed: bool) -> list[str]:
         told = []
-        if len(rows) == 1:
-            told.append(f"notebook {_relative(Path(rows[0].folder, 'notebook.html'))}")
+        page = Path(rows[0].folder, "notebook.html")
+        if len(rows) == 1 and page.exists():  # a trial that never began on a cluster has none
+            told.append(f"notebook {_relative(page)}")
         try:
             if not all(row.status == REUSED for row in rows):
                 told.append(self._browse())

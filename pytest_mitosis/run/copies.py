@@ -5,15 +5,21 @@ The user goes on editing; the trials run what was checked. Runs in the process t
 
 from __future__ import annotations
 
+import contextlib
+import os
+import time
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pytest_mitosis.identity.worktree import add_worktree, remove_worktree
+from pytest_mitosis.model import StoreError
 from pytest_mitosis.run.jobs import editable_folders
 from pytest_mitosis.store.batches import iterate_batches
+from pytest_mitosis.store.files import read_json, write_json
 from pytest_mitosis.store.folder import new_id
+from pytest_mitosis.store.owners import lives, this_process
 
 if TYPE_CHECKING:
     from pytest_mitosis.identity.repository import RepositoryState
@@ -40,6 +46,8 @@ class CodeCopy:
             If git cannot make it.
         """
         place = self.store / COPIES / f"{self.commit[:12]}-{new_id()}"
+        place.parent.mkdir(parents=True, exist_ok=True)
+        write_json(place.with_name(f"{place.name}.json"), this_process())
         add_worktree(self.root, place, self.commit)
         return place
 
@@ -67,27 +75,29 @@ class CodeCopy:
         return str(self.place / path.relative_to(self.root))
 
 
-def remove_unused_copies(store: Path, root: Path | None = None) -> None:
-    """Take away the copies that no batch needs any more; ``root`` is their repository.
+def remove_unused_copies(store: Path, own: str = "") -> None:
+    """Take away the copies that no batch needs and no living session may hand over more of.
 
-    Called by those who took a batch away: one that another session is about to use is younger
-    than its first batch, so only copies that some batch has named are looked at.
+    ``own`` is this session's, which it does not need any more.
     """
+    owners = list((store / COPIES).glob("*.json"))
+    # Asked after the owners: one that has handed something over has a batch by then.
     used = {str(batch.record.get("worktree", "")) for batch in iterate_batches(store)}
-    for place in _copies(store):
-        if str(place) not in used and (place / READY).exists():
-            remove_worktree(root or place, place)
+    for file in owners:
+        place = file.with_suffix("")
+        if str(place) not in used and (str(place) == own or not _is_owned(file)):
+            remove_worktree(place, place)
+            file.unlink(missing_ok=True)
 
 
-READY = ".mitosis-used"
-"""There once a batch has named the copy."""
+def keep_alive(place: str) -> None:
+    """A sign of life of the session whose copy this is, for those on other machines."""
+    with contextlib.suppress(OSError):
+        os.utime(f"{place}.json")
 
 
-def mark_used(place: Path) -> None:
-    """Note that a batch names the copy, so that it can go when the batch has gone."""
-    (place / READY).touch()
-
-
-def _copies(store: Path) -> list[Path]:
-    folder = store / COPIES
-    return [one for one in folder.iterdir() if one.is_dir()] if folder.is_dir() else []
+def _is_owned(file: Path) -> bool:
+    try:
+        return lives(read_json(file), time.time() - file.stat().st_mtime)
+    except (OSError, StoreError):
+        return False

@@ -79,9 +79,13 @@ class Batch:
         """The folders of those that the scheduler has, as far as is known here."""
         return [folder for folder in self.trials() if (folder / QUEUED).exists()]
 
+    def is_done(self) -> bool:
+        """Whether it is needed no more; one that is being written holds nothing yet."""
+        return not self.held() and (bool(self.record.get("complete")) or self.is_forsaken())
+
     def is_forsaken(self) -> bool:
         """Whether it was never handed over, and never will be."""
-        if self.job or self.record.get("generated"):
+        if self.job or (self.record.get("generated") and self.record.get("complete")):
             return False
         with contextlib.suppress(OSError):
             age = time.time() - (self.folder / BATCH).stat().st_mtime
@@ -123,7 +127,9 @@ def make_batch(
     for number, trial in enumerate(trials):
         held = {"schema": SCHEMA, "batch": folder.name, "task": number // per_task, **trials[trial]}
         write_json(trial / QUEUED, held)
-    return Batch(folder, record)
+    whole = Batch(folder, {**record, "complete": True})
+    write_json(folder / BATCH, whole.record)
+    return whole
 
 
 def read_batch(store: Path, name: str) -> Batch:

@@ -24,6 +24,8 @@ def site(
 ) -> Iterator[Project]:
     for name, value in cluster.environment.items():
         monkeypatch.setenv(name, value)
+    # Each of its processes would import hypothesis for nothing.
+    monkeypatch.setenv("PYTEST_ADDOPTS", "-p no:hypothesispytest")
     project = Project(pytester.path, pytester)
     project.write(".gitignore", IGNORED)
     project.write("pyproject.toml", SITE)

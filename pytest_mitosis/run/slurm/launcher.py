@@ -11,12 +11,11 @@ import contextlib
 import sys
 import time
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pytest_mitosis.identity.code import installed_versions
 from pytest_mitosis.model import Failure, Outcome, Status, StoreError, Trial
-from pytest_mitosis.run.copies import mark_used
+from pytest_mitosis.run.copies import keep_alive
 from pytest_mitosis.run.launcher import LeftRunning
 from pytest_mitosis.run.slurm import commands
 from pytest_mitosis.run.slurm.commands import SlurmError
@@ -37,6 +36,7 @@ from pytest_mitosis.store.folder import HEARTBEAT, read_trial
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
+    from pathlib import Path
 
     from pytest_mitosis.plan.resources import Request
     from pytest_mitosis.plan.sites import Site
@@ -109,6 +109,7 @@ class SlurmLauncher:
     _pending: list[SlurmHandle] = field(default_factory=list)
     _cancelled: list[SlurmHandle] = field(default_factory=list)
     _told: set[str] = field(default_factory=set)
+    _copy: str = ""
 
     def __post_init__(self) -> None:
         self.watching = Watching(self.store, self.site.poll)
@@ -158,7 +159,7 @@ class SlurmLauncher:
         """Take away what no trial needs any more; those under way run on."""
         self.flush()
         with contextlib.suppress(OSError, StoreError):
-            self.watching.tidy()
+            self.watching.tidy(self._copy)
 
     def flush(self) -> None:
         """Submit what was noted, one array for each set of equal needs."""
@@ -181,8 +182,7 @@ class SlurmLauncher:
             "versions": dict(installed_versions()),
             **self.terms.code(),
         }
-        if place := facts.get("worktree"):
-            mark_used(Path(str(place)))
+        self._copy = str(facts.get("worktree") or "")
         trials = {
             one.order.folder: {"facts": one.order.facts, "notes": one.order.notes}
             for one in handles
@@ -225,6 +225,7 @@ class SlurmLauncher:
             if may_be and self.watching.is_final(one.order.folder):
                 one.ended = recorded(one.order.folder)
         if asked:
+            keep_alive(self._copy)
             self._tell_hopeless(handles)
         if self.watching.problem and self.watching.problem not in self._told:
             self._told.add(self.watching.problem)

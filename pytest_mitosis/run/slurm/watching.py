@@ -125,13 +125,15 @@ class Watching:
                 record_end(folder, Status.INTERRUPTED, GIVEN_UP)
                 let_go(folder)
 
-    def tidy(self) -> None:
-        """Take away batches none of whose trials is held, and the code they ran."""
-        done = [batch for batch in iterate_batches(self.store) if not batch.held()]
-        for batch in done:
-            take_away(batch)
-        if done:
-            remove_unused_copies(self.store)
+    def tidy(self, own: str = "") -> None:
+        """Take away batches none of whose trials is held, and the code they ran.
+
+        ``own`` is the copy of the code of the session that ends here.
+        """
+        for batch in iterate_batches(self.store):
+            if batch.is_done():
+                take_away(batch)
+        remove_unused_copies(self.store, own)
 
     def _settle(self, folder: Path) -> None:
         place = place_of(folder)
