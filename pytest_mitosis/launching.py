@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     import pytest
 
     from pytest_mitosis.plan.sites import Site
+    from pytest_mitosis.run.copies import CodeCopy
     from pytest_mitosis.run.launcher import Launcher
     from pytest_mitosis.session import ExperimentSession
 
@@ -42,6 +43,23 @@ def launcher_name(session: ExperimentSession) -> str:
             )
         return INLINE
     return given or session.project.launcher
+
+
+def runs_several(session: ExperimentSession) -> bool:
+    """Whether several trials run at once; those that run in this process cannot."""
+    if session.site is not None:
+        return True
+    return session.jobs > 1 and launcher_name(session) != INLINE
+
+
+def code_copy_of(session: ExperimentSession) -> CodeCopy | None:
+    """Where the session's checked commit is for trials on a cluster; None if they need none."""
+    from pytest_mitosis.run.copies import CodeCopy
+
+    site, commit = session.site, session.code.commit
+    if site is None or not site.snapshot or session.draft or commit is None:
+        return None
+    return CodeCopy(session.code.states[0].root, session.project.trials_folder, commit)
 
 
 def require_launcher(session: ExperimentSession) -> None:

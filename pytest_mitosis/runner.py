@@ -197,10 +197,7 @@ class Runner:
             self._refuse(item, problem)
         row, failure = self.record(item, found)
         if row.status == Status.INTERRUPTED and self.session.site is None:
-            if hasattr(item.config, "workerinput"):
-                raise KeyboardInterrupt  # what xdist's worker expects
-            self.session.interrupted.append(row)
-            pytest.exit(f"trial {row.trial} was interrupted; what it left is kept", returncode=2)
+            self._exit(item, row)
         if not isinstance(found, Trial) and found[1].error is not None:
             raise found[1].error  # a debugger can look at its frames
         trial = found if isinstance(found, Trial) else found[0]
@@ -218,6 +215,13 @@ class Runner:
             item.stash[ROW], told = self.session.vouching.conclude(item, trial, row)
             if told:
                 fail(told)
+
+    def _exit(self, item: pytest.Function, row: Row) -> NoReturn:
+        """End the session with a trial that was interrupted here."""
+        if hasattr(item.config, "workerinput"):
+            raise KeyboardInterrupt  # what xdist's worker expects
+        self.session.interrupted.append(row)
+        pytest.exit(f"trial {row.trial} was interrupted; what it left is kept", returncode=2)
 
     def _leave(self, item: pytest.Function, where: str) -> NoReturn:
         """Tell of a trial that goes on without this session."""

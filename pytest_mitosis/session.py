@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from pytest_mitosis import launching
 from pytest_mitosis.model import Experiment, PlanError, TreeError, TrialSpec
 from pytest_mitosis.plan.index import Index
 from pytest_mitosis.plan.official import reference_globs
@@ -119,19 +120,12 @@ class ExperimentSession:
     @cached_property
     def site(self) -> Site | None:
         """The cluster trials are sent to; None if they run on this machine."""
-        from pytest_mitosis.launching import site_of
-
-        return site_of(self)
+        return launching.site_of(self)
 
     @cached_property
     def code_copy(self) -> CodeCopy | None:
         """The checked commit beside the store, for trials on a cluster; None if they need none."""
-        from pytest_mitosis.run.copies import CodeCopy
-
-        commit = self.code.commit
-        if self.site is None or not self.site.snapshot or self.draft or commit is None:
-            return None
-        return CodeCopy(self.code.states[0].root, self.project.trials_folder, commit)
+        return launching.code_copy_of(self)
 
     @property
     def loaded(self) -> list[LoadedExperiment]:
@@ -165,9 +159,7 @@ class ExperimentSession:
     @cached_property
     def launcher(self) -> Launcher:
         """Starts the processes of trials; what it needs is imported when a trial starts."""
-        from pytest_mitosis.launching import launcher_of
-
-        return launcher_of(self)
+        return launching.launcher_of(self)
 
     def arguments(self) -> list[str]:
         """What pytest is to collect in place of what the command line said.

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from pytest_mitosis.launching import runs_several
 from pytest_mitosis.model import Experiment, MitosisError, PlanError
 from pytest_mitosis.official import read_officials, register
 from pytest_mitosis.plan.config import read_project
@@ -54,22 +55,12 @@ def wake(config: pytest.Config) -> None:
         manager.register(Forecast(session, reporter), "mitosis-forecast")
     elif getattr(config.option, "tx", None) and config.getoption("exp_jobs") is not None:
         _bound_workers(config, session.jobs)
-    elif _runs_several(session) and not hasattr(config, "workerinput"):
+    elif runs_several(session) and not hasattr(config, "workerinput"):
         from pytest_mitosis.schedule import Schedule
 
         manager.register(Schedule(session), "mitosis-schedule")
     config.args[:] = session.arguments()
     config.option.keyword = collection.rewrite_keywords(config.option.keyword)
-
-
-def _runs_several(session: ExperimentSession) -> bool:
-    """Whether several trials run at once; those that run in this process cannot."""
-    from pytest_mitosis.launching import launcher_name
-    from pytest_mitosis.run.launchers import INLINE
-
-    if session.site is not None:
-        return True
-    return session.jobs > 1 and launcher_name(session) != INLINE
 
 
 def _bound_workers(config: pytest.Config, jobs: int) -> None:

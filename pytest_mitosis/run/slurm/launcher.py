@@ -284,6 +284,7 @@ def recorded(folder: Path) -> tuple[Trial, Outcome]:
         notes=tuple(m["notes"]),
         tainted=tuple(m["tainted"]),
         failure=failure,
+        supported=m.get("supported"),
         proven=bool(m.get("proven")),
         unproven=m.get("unproven", {}),
     )
