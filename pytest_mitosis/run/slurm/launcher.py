@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from pytest_mitosis.plan.sites import Site
     from pytest_mitosis.run.launcher import Handle, Order
 
-PAUSE = 0.1
+PAUSE = 0.2
 LARGEST_ARRAY = 1000
 """Slurm's own limit where a site has set none (MaxArraySize 1001)."""
 
