@@ -167,13 +167,13 @@ def test_unreadable_file_is_one_sentence(tmp_path, monkeypatch):
             "[tool.mitosis]\ntimeouts = 9",
             f"{WHERE} has an unknown key 'timeouts'; there are steps, experiments, "
             "trials-folder, clean-ignore, locks, cwd, timeout, strict-code, launcher, preload, "
-            "reuse, jobs and 2 more; did you mean timeout?",
+            "reuse, jobs and 3 more; did you mean timeout?",
         ),
         (
             "[tool.mitosis]\nzz = 1",
             f"{WHERE} has an unknown key 'zz'; there are steps, experiments, trials-folder, "
             "clean-ignore, locks, cwd, timeout, strict-code, launcher, preload, reuse, jobs "
-            "and 2 more",
+            "and 3 more",
         ),
         (
             "[tool.mitosis]\nsteps = ['sim_data']",
