@@ -8,7 +8,8 @@ from __future__ import annotations
 import shutil
 from typing import TYPE_CHECKING
 
-from pytest_mitosis.identity.gitcommand import GitError, run_git
+from pytest_mitosis.identity.gitcommand import run_git
+from pytest_mitosis.model import TreeError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -32,6 +33,7 @@ def add_worktree(root: Path, place: Path, commit: str) -> None:
 def remove_worktree(root: Path, place: Path) -> None:
     """Take a copy away, whatever a run left in it; nothing happens if it is gone."""
     try:
-        run_git(root, "worktree", "remove", "--force", "--force", str(place))
-    except GitError:
+        if place.exists():
+            run_git(root, "worktree", "remove", "--force", "--force", str(place))
+    except TreeError:  # also while another session takes it away
         shutil.rmtree(place, ignore_errors=True)
