@@ -325,7 +325,8 @@ class MitosisError(Exception):
         ├── TreeError        the code is not at a clean commit                exit 10
         ├── LockError        a name changed its value                         exit 11
         ├── StoreError       the trials folder cannot be written or read      exit 13
-        └── ResultError      a result cannot be stored or loaded
+        ├── ResultError      a result cannot be stored or loaded
+        └── ReproduceError   a recorded trial cannot be run again           exit 1
     """
 
 
@@ -368,3 +369,7 @@ class StoreError(MitosisError):
 
 class ResultError(MitosisError):
     """A result cannot be stored, or a stored result cannot be loaded."""
+
+
+class ReproduceError(MitosisError):
+    """A recorded trial cannot be run again as it was; says at which step, and what to do."""

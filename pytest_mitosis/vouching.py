@@ -189,11 +189,13 @@ class Vouching:
             (one.step, one.parameter): self.session.runner.describer.describe(one)
             for one in _variants(spec)
         }
+        place = os.path.relpath(item.path, self.session.project.root)
+        node = f"{place}::{item.nodeid.partition('::')[2]}"
         written, notes = [], []
         for group in self.officials.groups_of(spec):
             file = self._file(item, spec, group)
             new = make_reference(
-                trial, file, group.name, self.officials.why, environment, descriptions
+                trial, file, group.name, self.officials.why, environment, descriptions, node
             )
             before = self._judge(item, spec, trial, group) if file.exists() else None
             if before is not None and before.rung is not Rung.IDENTICAL:

@@ -10,9 +10,9 @@ from importlib import import_module
 
 import click
 
-from pytest_mitosis.model import LockError, MitosisError, StoreError, TreeError
+from pytest_mitosis.model import LockError, MitosisError, ReproduceError, StoreError, TreeError
 
-EXIT_CODES = {TreeError: 10, LockError: 11, StoreError: 13}
+EXIT_CODES = {ReproduceError: 1, TreeError: 10, LockError: 11, StoreError: 13}
 _READ = "pytest_mitosis.read"
 COMMANDS = {
     "ls": f"{_READ}.commands.ls:ls",
@@ -24,6 +24,7 @@ COMMANDS = {
     "open": f"{_READ}.commands.log:open_trial",
     "explain": f"{_READ}.commands.explain:explain",
     "export": f"{_READ}.commands.export:export",
+    "reproduce": f"{_READ}.commands.reproduce:reproduce",
     "summary": f"{_READ}.commands.summary:summary",
     "checklist": f"{_READ}.commands.checklist:checklist",
     "merge": f"{_READ}.commands.merge:merge",

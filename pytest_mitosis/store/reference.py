@@ -150,11 +150,12 @@ def make_reference(
     why: str,
     environment: Mapping[str, Any],
     descriptions: Mapping[tuple[str, str], Description],
+    node: str = "",
 ) -> Reference:
     """The reference that vouches for ``trial``.
 
     ``environment`` is the recorded one; ``descriptions`` are those of the variants, by step and
-    parameter.
+    parameter; ``node`` is the trial's node id, from the root of the repository.
     """
     m = trial.manifest
     record = {
@@ -166,6 +167,7 @@ def make_reference(
         "experiment": m["experiment"],
         "spec": m["spec"],
         "seed": m.get("seed"),
+        "node": node,
         **{name: m[name] for name in ("hypothesis", "supported") if m.get(name)},
         "metrics": m.get("metrics", {}),
         "results": {name: part.to_json() for name, part in parts_of_trial(trial).items()},
