@@ -16,7 +16,7 @@ from pytest_mitosis.model import Binding, Kind, LockError, MitosisError, Trial
 from pytest_mitosis.official import changed_value
 from pytest_mitosis.read.ladder import Rung
 from pytest_mitosis.read.verdict import Verdict, judge, without_reference
-from pytest_mitosis.read.verdict_text import count_rungs, gist, told
+from pytest_mitosis.read.verdict_text import around, count_rungs, gist, told
 from pytest_mitosis.store.files import store_errors
 from pytest_mitosis.store.reference import (
     Reference,
@@ -130,16 +130,13 @@ class Vouching:
             lines = self._told_of_group(group, rows)
             if lines:
                 terminalreporter.write_line(f" official {group.name}: {lines}")
+            for line in around(_verdicts_of(group, rows)):
+                terminalreporter.write_line(f"   {line}")
         if is_locked and not terminalreporter.config.getoption("collectonly"):
             terminalreporter.write_line(" official trials: nothing ran, since a name has changed")
 
     def _told_of_group(self, group: Group, rows: Sequence[Row]) -> str:
-        verdicts = [
-            Verdict.from_json(one)
-            for row in rows
-            for one in row.verdicts
-            if one["group"] == group.name
-        ]
+        verdicts = _verdicts_of(group, rows)
         if verdicts:
             return " · ".join([count_rungs(verdicts), *self._undeclared(group)])
         if not self.officials.why or not rows:
@@ -225,6 +222,11 @@ class Vouching:
                 if problem := changed_value(found, binding, now, strict_code=strict):
                     return problem
         return None
+
+
+def _verdicts_of(group: Group, rows: Sequence[Row]) -> list[Verdict]:
+    told = (one for row in rows for one in row.verdicts if one["group"] == group.name)
+    return [Verdict.from_json(one) for one in told]
 
 
 def _unvouched(row: Row, reason: str) -> tuple[Row, str]:

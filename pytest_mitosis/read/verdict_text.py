@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from pytest_mitosis.read.verdict import Verdict
 
 WIDEST = 48
+MOST_AROUND = 3
 _QUIET = {Rung.IDENTICAL, Rung.IGNORED}
 
 
@@ -84,6 +85,18 @@ def count_rungs(verdicts: Iterable[Verdict]) -> str:
     counts = {word: words.count(word) for word in dict.fromkeys(words)}
     trials = f"{len(listed)} trial{'s' * (len(listed) != 1)}"
     return f"{trials}: {', '.join(f'{number} {word}' for word, number in counts.items())}"
+
+
+def around(verdicts: Iterable[Verdict]) -> list[str]:
+    """Which rung was to be expected of trials, and what differs around them; once each."""
+    texts = (
+        "; ".join(f"{name} {text}" for name, text in surroundings(one) if name != "note")
+        for one in verdicts
+        if one.has_reference
+    )
+    found = list(dict.fromkeys(texts))
+    more = [f"and {len(found) - MOST_AROUND} more"] if len(found) > MOST_AROUND else []
+    return [*found[:MOST_AROUND], *more]
 
 
 def markdown(title: str, verdicts: Sequence[tuple[str, Verdict]]) -> str:

@@ -177,7 +177,12 @@ def test_accepting_takes_what_was_looked_at_and_says_what_to_commit(accepted):
 def test_fresh_clone_is_identical_and_markdown_and_junit_say_so(ci):
     done = ci.run(*GROUP3, "--exp-md", "out/job.md", "--junitxml=junit.xml")
     assert done.ret == 0
-    done.stdout.fnmatch_lines(["* official fig3: 2 trials: 2 identical"])
+    done.stdout.fnmatch_lines(
+        [
+            "* official fig3: 2 trials: 2 identical",
+            "   expected identical: same code, packages and machine; code commit *",
+        ]
+    )
     text = (ci.path / "out/job.md").read_text()
     assert "### fig3: Power of the noise" in text
     assert "| `fit[low s0]` | ✅ identical | identical: same code, packages and machine |" in text
