@@ -134,7 +134,7 @@ def _seeds(reference: Reference, siblings: Sequence[Reference]) -> dict[str, lis
 
 def _expected(is_other_code: bool, packages: str, machine: str) -> str:
     if is_other_code:
-        return "nothing: the code or a value is another one"
+        return "no rung: the code or a value is another one"
     if packages or machine:
         what = [*(["packages"] if packages else []), *(["machine"] if machine else [])]
         return f"{Rung.TOLERANCE}: other {' and '.join(what)}"
