@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_mitosis.collection import key_of, spec_of
-from pytest_mitosis.model import Binding, Kind, LockError, MitosisError, Trial
+from pytest_mitosis.model import Binding, Kind, LockError, MitosisError, PlanError, Trial
 from pytest_mitosis.official import changed_value
 from pytest_mitosis.read.ladder import Rung
 from pytest_mitosis.read.verdict import Verdict, judge, without_reference
@@ -56,7 +56,10 @@ class Vouching:
     ) -> None:
         """Emitted after collection; if a name is not what is vouched for, nothing else runs."""
         ours = [(one, spec) for one in items if (spec := spec_of(one)) is not None]
+        folder = self.officials.declaration.folder
         try:
+            for group in self.officials.groups if not self.officials.why else ():
+                self._groups[group.name] = read_group(folder, group.name)
             for item, spec in ours:
                 assert isinstance(item, pytest.Function)
                 if problem := self._changed_value(item, spec):
@@ -169,11 +172,9 @@ class Vouching:
         found = self.reference(item, spec, group)
         if found is None:
             return without_reference(trial, group)
-        if group.name not in self._groups:
-            self._groups[group.name] = read_group(self.officials.declaration.folder, group.name)
         project = self.session.project
         environment = recorded_environment(project.trials_folder, trial)
-        siblings = self._groups[group.name]
+        siblings = self._groups.get(group.name, ())
         return judge(trial, found, group, siblings, environment, project.root)
 
     def _accept(
@@ -194,9 +195,7 @@ class Vouching:
             new = make_reference(
                 trial, file, group.name, self.officials.why, environment, descriptions, node
             )
-            before = self._judge(item, spec, trial, group) if file.exists() else None
-            if before is not None and before.rung is not Rung.IDENTICAL:
-                notes.append(f"accepted: {gist(before, row.label)}")
+            notes += self._change(item, spec, trial, group, row.label)
             try:
                 with store_errors(file.parent):
                     written += [group.name] if write_reference(new) else []
@@ -204,6 +203,17 @@ class Vouching:
                 return _unvouched(row, str(error))
         against = f"{ACCEPTED} {', '.join(written)}" if written else f"as {ACCEPTED}"
         return row.replaced(against=against, notes=(*row.notes, *notes)), ""
+
+    def _change(
+        self, item: pytest.Function, spec: TrialSpec, trial: Trial, group: Group, label: str
+    ) -> list[str]:
+        """How what is accepted differs from what was; nothing of a file that is no reference."""
+        try:
+            before = self._judge(item, spec, trial, group)
+        except PlanError:
+            return []
+        is_other = before.has_reference and before.rung is not Rung.IDENTICAL
+        return [f"accepted: {gist(before, label)}"] if is_other else []
 
     def _file(self, item: pytest.Function, spec: TrialSpec, group: Group) -> Path:
         return reference_file(self.officials.declaration.folder, group.name, key_of(item, spec))

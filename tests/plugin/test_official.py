@@ -313,10 +313,13 @@ def test_ten_seeds_within_their_spread_pass_with_a_warning(project):
 
 
 def test_file_that_is_no_reference_is_a_usage_error(project):
-    project.commit({**PAIR, "official/fig3/noise=low,seed=0.json": "{}\n"})
-    result = project.run(*GROUP3)
-    assert result.ret == 4
-    assert "is no reference ('results'); restore it with git" in str(result.stderr)
+    for name in ("noise=low,seed=0", "noise=gone,seed=0"):
+        project.commit({**PAIR, f"official/fig3/{name}.json": "{}\n"})
+        result = project.run(*GROUP3)
+        assert result.ret == 4
+        assert "is no reference ('results'); restore it with git" in str(result.stderr)
+    assert project.run(*ACCEPT, "-k", "noise=low").ret == 0
+    assert reference(project)["group"] == "fig3"
 
 
 def test_roll_call_checks_all_names_against_locks_and_references(accepted, ci):
