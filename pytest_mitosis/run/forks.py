@@ -15,7 +15,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from pytest_mitosis.model import PlanError
-from pytest_mitosis.run.process import TrialProcess, trial_environment
+from pytest_mitosis.run.process import TrialProcess, kill_group, trial_environment
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -144,6 +144,10 @@ def _watch(told: int, pid: int) -> asyncio.Future[int | None]:
     loop = asyncio.get_running_loop()
     died: asyncio.Future[int | None] = loop.create_future()
 
+    def tell(_: object) -> None:
+        kill_group(pid)  # which the server would have done
+        died.set_result(None)
+
     def read() -> None:
         line = os.read(told, 4096)
         loop.remove_reader(told)
@@ -152,7 +156,7 @@ def _watch(told: int, pid: int) -> asyncio.Future[int | None]:
             died.set_result(json.loads(line)["code"])
         else:
             task = loop.create_task(_gone(pid))
-            task.add_done_callback(lambda _: died.set_result(None))
+            task.add_done_callback(tell)
 
     loop.add_reader(told, read)
     return died

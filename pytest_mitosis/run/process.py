@@ -100,12 +100,21 @@ def watch(process: subprocess.Popen[bytes]) -> asyncio.Future[int | None]:
     died: asyncio.Future[int | None] = loop.create_future()
 
     def wait() -> None:
+        with contextlib.suppress(ChildProcessError):
+            os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+        kill_group(process.pid)  # while the number is still its own
         code = process.wait()
         with contextlib.suppress(RuntimeError):  # the loop is closed: nobody asks any more
             loop.call_soon_threadsafe(died.set_result, code)
 
     threading.Thread(target=wait, name="mitosis-wait", daemon=True).start()
     return died
+
+
+def kill_group(pid: int) -> None:
+    """End what a process that is gone had started and left running."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(pid, signal.SIGKILL)
 
 
 def explain_death(code: int | None, output: Path) -> Failure:

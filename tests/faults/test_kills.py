@@ -25,8 +25,9 @@ import pytest
 from conftest import Project, manifest
 
 from pytest_mitosis.model import Status
+from pytest_mitosis.store.artifacts import damaged
 from pytest_mitosis.store.check import Problem, check_store
-from pytest_mitosis.store.folder import damaged, iterate_trials
+from pytest_mitosis.store.folder import iterate_trials
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -114,7 +115,7 @@ class Round:
         """
         running = processes(self.mark)
         children = [one for one, parent in running.items() if parent == pid]
-        servers = [one for one in children if is_server(one)]
+        servers = [one for one in children if "forkserver" in command_of(one)]
         trials = [one for one in children if one not in servers]
         trials += [one for one, parent in running.items() if parent in servers]
         found = {"server": servers, "trial": trials}
@@ -140,11 +141,11 @@ def processes(mark: str) -> dict[int, int]:
     return found
 
 
-def is_server(pid: int) -> bool:
-    """Whether a process is a fork server, by its command line."""
+def command_of(pid: int) -> str:
+    """The command line of a process; empty if it is gone."""
     with suppress(OSError):
-        return b"forkserver" in Path(f"/proc/{pid}/cmdline").read_bytes()
-    return False
+        return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()
+    return ""
 
 
 def iterations(store: Path) -> Iterator[tuple[str, list[int], list[int]]]:
@@ -186,7 +187,7 @@ def test_store_is_whole_whatever_is_killed(tmp_path, seed):
     for _ in range(SESSIONS):
         play.hit(play.session())
         left = play.await_end()
-        assert not left, f"left running: {left}"
+        assert not left, f"left after {play.kills}: {[command_of(one) for one in left]}"
         check(project.store)
     last = play.session()
     assert last.wait(timeout=120) == 0, (tmp_path / "session.txt").read_text()[-3000:]
