@@ -100,9 +100,10 @@ def watch(process: subprocess.Popen[bytes]) -> asyncio.Future[int | None]:
     died: asyncio.Future[int | None] = loop.create_future()
 
     def wait() -> None:
-        with contextlib.suppress(ChildProcessError):
-            os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
-        kill_group(process.pid)  # while the number is still its own
+        if hasattr(os, "waitid"):
+            with contextlib.suppress(ChildProcessError):
+                os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+            kill_group(process.pid)  # while the number is still its own
         code = process.wait()
         with contextlib.suppress(RuntimeError):  # the loop is closed: nobody asks any more
             loop.call_soon_threadsafe(died.set_result, code)
