@@ -81,7 +81,8 @@ class Waits:
             session.stdout.close()
 
     def until_begun(self, *names, count=0):
-        deadline = time.monotonic() + 60
+        # Slurm itself holds a requeued task for two minutes, if the operator comes too early.
+        deadline = time.monotonic() + 200
         while not all((self.flags / f"began-{one}-{count}").exists() for one in names):
             assert time.monotonic() < deadline, [*self.flags.iterdir()]
             time.sleep(0.05)
