@@ -64,7 +64,7 @@ class Reporter:
     def pytest_runtest_makereport(
         self, item: pytest.Item, call: pytest.CallInfo[None]
     ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-        """Emitted where the item ran; puts its row on the report as text."""
+        """Emitted where the item ran; puts its row on the report."""
         from pytest_mitosis.runner import PREPARED, REFUSAL, ROW
 
         report = yield
@@ -79,9 +79,25 @@ class Reporter:
             text = report.longreprtext.splitlines()
             row = Row(nodeid=item.nodeid, refusal=refusal, reason=text[0] if text else refusal)
         if row is not None:
-            setattr(report, ATTRIBUTE, row.to_text())
+            setattr(report, ATTRIBUTE, row)
             if row.nodeid == "" and PREPARED in item.stash:  # it ran before pytest came to it
                 report.duration, report.start = row.seconds, report.stop - row.seconds
+        return report
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_report_to_serializable(self) -> Generator[None, Any, dict[str, Any] | None]:
+        """Emitted in xdist's workers, and by others who write reports down; rows become text."""
+        data: dict[str, Any] | None = yield
+        if data is not None and isinstance(row := data.get(ATTRIBUTE), Row):
+            data[ATTRIBUTE] = row.to_text()
+        return data
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_report_from_serializable(self) -> Generator[None, Any, Any]:
+        """Emitted in xdist's controller; the text is a row again."""
+        report = yield
+        if isinstance(text := getattr(report, ATTRIBUTE, None), str):
+            setattr(report, ATTRIBUTE, Row.from_text(text))
         return report
 
     @pytest.hookimpl(tryfirst=True)
@@ -89,10 +105,9 @@ class Reporter:
         self, report: pytest.TestReport
     ) -> tuple[str, str, str | tuple[str, dict[str, bool]]] | None:
         """Emitted in the controller; only letter and word are ours, the category is pytest's."""
-        text = getattr(report, ATTRIBUTE, None)
-        if text is None or hasattr(report, "wasxfail"):
+        row: Row | None = getattr(report, ATTRIBUTE, None)
+        if row is None or hasattr(report, "wasxfail"):
             return None
-        row = Row.from_text(text)
         word = (word_of(row) or row.refusal).upper()
         if report.passed:
             return "passed", "d" if row.draft else word[0], (word, {"green": True})
@@ -102,10 +117,10 @@ class Reporter:
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Emitted in the controller for every report."""
-        text = getattr(report, ATTRIBUTE, None)
-        if text is not None:
-            self.rows.append(Row.from_text(text))
-            if self.rows[-1].refusal == Refusal.DIRTY:
+        row: Row | None = getattr(report, ATTRIBUTE, None)
+        if row is not None:
+            self.rows.append(row)
+            if row.refusal == Refusal.DIRTY:
                 self._stop("the code is not at a clean commit")
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)

@@ -38,7 +38,7 @@ from pytest_mitosis.orders import CLAIM, HELD, Orders, spec_of_item
 from pytest_mitosis.precedent import Precedents, Wait
 from pytest_mitosis.run.jobs import Describer
 from pytest_mitosis.run.launcher import Handle, LeftRunning, Order
-from pytest_mitosis.store.files import store_errors
+from pytest_mitosis.store.files import exists, store_errors
 from pytest_mitosis.store.locks import Held, Name, take_lock, withdraw
 from pytest_mitosis.table import Refusal, Row, reused_row, row_of
 
@@ -162,7 +162,7 @@ class Runner:
         for binding, held in zip(_tracked_variants(item), taken, strict=False):
             if not proven:
                 withdraw(held)
-            elif not held.lock.file.exists():
+            elif not exists(held.lock.file):
                 self._lock(binding)
 
     def _lock(self, binding: Binding) -> Held:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Self
 
 from pytest_mitosis.model import Kind, Status, Trial, TrialSpec
@@ -80,11 +79,10 @@ class Row:
         return replace(self, **changes)
 
     def to_text(self) -> str:
-        """JSON, so that a report carries nothing but text."""
+        """JSON, as which a row travels from xdist's workers."""
         return json.dumps({name: getattr(self, name) for name in self.__slots__})
 
     @classmethod
-    @lru_cache(maxsize=4)  # a report is read for its word, then for the table
     def from_text(cls, text: str) -> Self:
         """The row in ``text``."""
         data = json.loads(text)

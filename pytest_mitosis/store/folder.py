@@ -91,7 +91,7 @@ def spec_folder(store: Path, experiment: str, key: str, *, draft: bool) -> Path:
     """The folder that holds all iterations of one trial spec."""
     name = folder_name(experiment)
     top = store / DRAFTS if draft else store
-    return top / (f"{name}~" if name in RESERVED else name) / folder_name(key)
+    return top / f"{name}{'~' * (name in RESERVED)}/{folder_name(key)}"
 
 
 def claim(store: Path, experiment: str, key: str, *, draft: bool) -> Claim:
@@ -243,7 +243,7 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     StoreError
         If it cannot be read.
     """
-    manifest = read_json(folder / MANIFEST)
+    manifest = read_json(f"{folder}/{MANIFEST}")
     if not _is_manifest(manifest):
         raise StoreError(f"{folder / MANIFEST} is no manifest of a trial")
     return manifest

@@ -13,6 +13,7 @@ file with its history inside would have to be replaced, and the later of two wou
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from glob import escape
@@ -20,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_mitosis.identity import Change, Description, compare, render_changes
 from pytest_mitosis.model import SCHEMA, LockError, StoreError
-from pytest_mitosis.store.files import create_json, read_json
+from pytest_mitosis.store.files import create_json, exists, read_json
 from pytest_mitosis.store.folder import folder_name, now, user_name
 
 if TYPE_CHECKING:
@@ -246,7 +247,7 @@ def current_lock(locks: Path, name: Name) -> Lock | None:
     """
     file = current_lock_file(lock_file(locks, name))
     try:
-        stat = file.stat()
+        stat = os.stat(str(file))  # noqa: PTH116  asked at each item
     except FileNotFoundError:
         return None
     lock = _read_lock_as_of(file, (stat.st_ino, stat.st_size, stat.st_mtime_ns))
@@ -261,7 +262,7 @@ def current_lock(locks: Path, name: Name) -> Lock | None:
 def current_lock_file(file: Path) -> Path:
     """The last revision of the lock whose first is ``file``; one question where there is one."""
     revision = 1
-    while _revision_file(file, revision + 1).exists():
+    while exists(_revision_file(file, revision + 1)):
         revision += 1
     return _revision_file(file, revision)
 
