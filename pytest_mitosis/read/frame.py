@@ -151,7 +151,7 @@ def _series(name: str, values: list[Any], table: Table) -> Any:  # Any: an array
         return pd.to_datetime(pd.Series(values, dtype="str"), utc=True, format="ISO8601")
     if name == "seed":
         return pd.array(values, dtype="Int64")
-    kinds = {type(value) for value in values}
+    kinds = set(map(type, values))
     if kinds == {int, type(None)} and all(abs(v) < 2**63 for v in values if v is not None):
         return pd.array(values, dtype="Int64")
     if kinds == {bool, type(None)}:

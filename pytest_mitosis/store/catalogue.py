@@ -125,7 +125,13 @@ class Catalogue:
 
     @cached_property
     def _running(self) -> set[str]:
-        return {place for place, state in self._states.items() if state == _RUNNING}
+        return {
+            f"{place}/{spec}/{trial}"
+            for place, (_, _, specs) in self._listings.items()
+            for spec, (_, _, trials) in specs.items()
+            for trial, entry in trials.items()
+            if entry[2] == _RUNNING
+        }
 
     def _folder(self, place: str) -> Path:
         return Path(f"{self._top}/{place}")
