@@ -11,13 +11,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from pytest_mitosis.model import Kind, Status, StoreError, Trial
-from pytest_mitosis.store.folder import (
-    HEARTBEAT,
-    MANIFEST,
-    QUEUED,
-    iterate_folders,
-    read_trial,
-)
+from pytest_mitosis.store.folder import RECORDS, iterate_folders, read_trial
 from pytest_mitosis.store.locks import Name, iterate_locks, lock_file, read_lock, revisions
 from pytest_mitosis.store.turns import is_held
 
@@ -99,7 +93,7 @@ def _check_trial(trial: Trial, place: str) -> Iterator[Finding]:
         yield from _check_file(trial.folder / name, f"{place}/{name}", facts)
     for file in sorted(trial.folder.rglob("*")):
         name = file.relative_to(trial.folder).as_posix()
-        if name not in recorded and name not in {MANIFEST, HEARTBEAT, QUEUED} and file.is_file():
+        if name not in recorded and name not in RECORDS and file.is_file():
             yield Finding(Problem.UNRECORDED, f"{place}/{name}", "was not there when it ended")
 
 

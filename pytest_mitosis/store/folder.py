@@ -48,7 +48,7 @@ ALIASES = "aliases"
 RESERVED = {DRAFTS, STEPS, ALIASES, "locks", "leases", "environments", "_site"}
 HEARTBEAT_SECONDS = 5.0
 
-_RECORDS = frozenset({MANIFEST, HEARTBEAT, QUEUED, PROGRESS, CRATE, PAGE})
+RECORDS = frozenset({MANIFEST, HEARTBEAT, QUEUED, PROGRESS, CRATE, PAGE})
 _ID_LETTERS = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford's: none looks like another
 _IN_FOLDER_NAMES = "".join(c for c in string.printable if c.isprintable() and c not in '/\\:*?"<>|')
 _LONGEST_NAME = 120
@@ -196,7 +196,7 @@ def finish(folder: Path, outcome: Outcome, environment: str) -> Trial:
         **_last_progress(folder),
         "proven": outcome.proven,
         **({"unproven": outcome.unproven} if outcome.unproven else {}),
-        "artifacts": artifacts(folder, _RECORDS),
+        "artifacts": artifacts(folder, RECORDS),
     }
     write_json(folder / CRATE, crate_of(manifest, MANIFEST))
     manifest["artifacts"][CRATE] = facts_of(folder / CRATE)

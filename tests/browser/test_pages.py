@@ -250,6 +250,31 @@ def test_official_page_appears_once_there_are_official_trials(look, site, tmp_pa
     assert "identical" in page.inner_text("main")
 
 
+def test_parameter_added_later_is_filled_in_and_hypotheses_have_a_verdict(look, tmp_path):
+    store = tmp_path / "paper" / "trials"
+    rng = random.Random(5)
+    with demo_store.without_sync():
+        plan = next(demo_store.plans(1, [demo_store.Version("1" * 40, ())], rng))
+        for day in (3, 9):
+            one = replace(plan, started=plan.started.replace(day=day))
+            demo_store.add_trial(store, one, "", rng)
+    for file in store.glob("*/*/*/trial.json"):
+        manifest = json.loads(file.read_text("utf-8"))
+        is_late = "-09T" in manifest["started"]
+        manifest["supported"] = is_late
+        if is_late:
+            late = {"name": "scale", "kind": "default", "variant": "", "value": "1.0"}
+            manifest["parameters"] += [{**manifest["parameters"][0], **late, "default": "1.0"}]
+        file.write_text(json.dumps(manifest), "utf-8")
+    page = look.open(build_site(store).as_uri() + "#trials?col=id&col=param.scale&col=supported")
+    assert look.count() == 2
+    rows = page.locator(".tabulator-row").all_inner_texts()
+    assert all("1.0" in row for row in rows)
+    assert sorted(row.partition("1.0")[2] for row in rows) == ["refuted", "supported"]
+    look.settle(lambda: page.click(facet("supported", "refuted")))
+    assert look.count() == 1
+
+
 @pytest.mark.parametrize("number", [0, 1])
 def test_store_of_hardly_any_trials_has_a_site(look, tmp_path, number):
     store = tmp_path / "new" / "trials"

@@ -31,6 +31,8 @@ _OLD = re.compile(r"(?P<scope>[^=]+?)(\.(?P<parameter>[^.=]+)(=(?P<variant>[^=]+
 def rename(old: str, new: str, *, why: str, as_json: bool, trials_folder: Path | None) -> None:
     """Call OLD by a NEW name: EXPERIMENT, EXPERIMENT.PARAMETER or EXPERIMENT.PARAMETER=VARIANT.
 
+    NEW is the last part alone: pytest-mitosis rename fit.noise=high heavy
+
     Recorded trials stay as they are; a record beside them tells readers the new name. Locks of the
     old name hold for the new one as well. Rename it in the code, too.
     """

@@ -32,6 +32,7 @@ def row_of(trial: Trial) -> dict[str, Any]:
     row |= {
         "draft": bool(m.get("draft")),
         "official": _plain(m.get("official")),
+        "supported": {True: "supported", False: "refuted"}.get(m.get("supported")),
         "folder": place_of(trial),
         "page": os.path.exists(f"{trial.folder}/{PAGE}"),  # noqa: PTH110  of every trial
         "branch": _plain(next((r.get("branch") for r in m.get("repositories") or ()), None)),
@@ -84,6 +85,7 @@ def _parameters(manifest: dict[str, Any]) -> dict[str, Any]:
         columns[f"digest.{name}"] = str(p.get("digest") or "")[:16]
         columns[f"step.{name}"] = p.get("step")
         columns[f"order.{name}"] = [str(one) for one in p.get("variants") or ()]
+        columns[f"default.{name}"] = _plain(p.get("default"))
     return columns
 
 

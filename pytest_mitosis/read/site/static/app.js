@@ -95,6 +95,7 @@
   });
   let width = innerWidth, timer = 0;
   addEventListener("resize", () => { clearTimeout(timer); timer = setTimeout(() => { if (innerWidth !== width) { width = innerWidth; if (state.view === "trials") render(state.view); } }, 150); });
+  data.backfill();
   facets.setup();
   state.listen(render);
   render();

@@ -28,9 +28,28 @@ mitosis.data = (() => {
   mitosis.code = (digest, files) => codes.set(digest, files);
   mitosis.source = (blob, text) => texts.set(blob, text);
 
+  // Trials older than a parameter of their experiment have its first default, as in data frames.
+  const backfill = () => {
+    const rows = [...Array(length).keys()];
+    for (const [, own] of d3.group(rows, (row) => data.get("experiment", row))) {
+      for (const name of data.of("param.").map((one) => one.slice(6))) {
+        const [values, kinds] = [columns.get(`param.${name}`), columns.get(`kind.${name}`)];
+        const first = own.find((row) => values[row] !== undefined);
+        if (first === undefined || first === own[0]) continue;
+        const value = kinds[first] === "default" ? values[first] : data.get(`default.${name}`, first);
+        if (value === undefined) continue;
+        for (const row of own) {
+          if (row === first) break;
+          [values[row], kinds[row]] = [value, "default"];
+          if (columns.has(`value.${name}`)) columns.get(`value.${name}`)[row] = value;
+        }
+      }
+    }
+  };
+
   const numeric = new Map(), byId = new Map();
   const data = {
-    names, history, environments, codes, texts,
+    names, history, environments, codes, texts, backfill,
     get length() { return length; },
     get: (name, row) => columns.get(name)?.[row],
     has: (name) => columns.has(name),
@@ -56,7 +75,7 @@ mitosis.data = (() => {
       return numeric.get(name);
     },
     label: (name) => data.labels.get(name) || name.replace(/^(param|metric)\./, ""),
-    labels: new Map([["duration_s", "time"], ["peak_memory_bytes", "memory"], ["cpu_s", "processor time"]]),
+    labels: new Map([["supported", "verdict"], ["duration_s", "time"], ["peak_memory_bytes", "memory"], ["cpu_s", "processor time"]]),
     show: (name, row) => {
       const value = data.get(name, row);
       if (name === "duration_s" || name === "cpu_s") return mitosis.seconds(value);
@@ -70,7 +89,7 @@ mitosis.data = (() => {
     shown: () => [
       "id", "status", "experiment", ...data.of("param."), "seed", "iteration",
       ...data.of("metric.").sort((a, b) => (b === "metric.main") - (a === "metric.main")),
-      "duration_s", "started", "official", "commit", "branch", "user", "host", "environment", "cpu_s", "peak_memory_bytes",
+      "supported", "duration_s", "started", "official", "commit", "branch", "user", "host", "environment", "cpu_s", "peak_memory_bytes",
       "failure", "notes", "tainted", "hypothesis", "snapshot", "spec",
     ].filter((name) => columns.has(name)),
     // Compares values of a column: those of the lookup dictionary in its order, others as people count.

@@ -8,7 +8,7 @@ mitosis.facets = (() => {
   let facets = [], ranges = [], shown = [];
 
   const setup = () => {
-    const candidates = ["experiment", "status", "official", ...data.of("param."), "seed", "branch", "commit", "user", "host", "environment", "code"];
+    const candidates = ["experiment", "status", "official", "supported", ...data.of("param."), "seed", "branch", "commit", "user", "host", "environment", "code"];
     facets = [];
     ranges = [];
     for (const name of candidates.filter((one) => data.has(one))) {

@@ -20,6 +20,12 @@ mitosis.pages = (() => {
       h("a", { href: state.link("experiment", { name }) }, name), statuses(rows), h("span", { class: "number" }, spreadOf(rows)), mitosis.time(data.get("started", latest(rows)[0]))))) : h("p", { class: "empty" }, "No trials yet.")));
   };
 
+  // How many trials support what is supposed of them, where that was checked.
+  const verdicts = (rows) => {
+    const counts = [...d3.rollup(rows.filter((row) => data.get("supported", row)), (v) => v.length, (row) => data.get("supported", row))];
+    return counts.length ? h("span", { class: "muted" }, ` ${counts.map(([word, n]) => `${word} by ${mitosis.count(n, "trial")}`).sort().reverse().join(", ")}`) : "";
+  };
+
   const experiment = (place) => {
     const name = state.get("name"), rows = rowsWhere((row) => data.get("experiment", row) === name);
     if (!rows.length) { mitosis.fill(place, h("div", { class: "page" }, h("h1", {}, name), h("p", { class: "empty" }, "No trials of this experiment."))); return; }
@@ -28,7 +34,7 @@ mitosis.pages = (() => {
     const plot = h("div", { class: "plot" });
     const split = [...parameters].filter((one) => data.distinct(one, rows).size > 1).sort((a, b) => data.distinct(a, rows).size - data.distinct(b, rows).size);
     mitosis.fill(place, h("div", { class: "page" },
-      h("h1", {}, name), h("p", {}, statuses(rows)), hypothesis ? h("p", {}, h("strong", {}, "Hypothesis. "), hypothesis) : null,
+      h("h1", {}, name), h("p", {}, statuses(rows)), hypothesis ? h("p", {}, h("strong", {}, "Hypothesis. "), hypothesis, verdicts(rows)) : null,
       h("p", {}, h("a", { href: state.link("trials", { "f.experiment": name }) }, "in the table"), h("span", { class: "muted" }, ` · steps ${(data.get("steps", rows[0]) || []).join(", ")}`)),
       h("h2", {}, "Parameters"), parameters.length ? list(["parameter", "values"], parameters.map((one) => cells(one.slice(6), [...d3.rollup(rows, (v) => v, (row) => data.get(one, row))].sort(([a], [b]) => data.order(one)(a, b)).slice(0, 30).map(([value, members]) => h("span", { class: "count" },
         data.get(`kind.${one.slice(6)}`, members[0]) === "variant" ? h("a", { href: state.link("variant", { step: data.get(`step.${one.slice(6)}`, members[0]), parameter: one.slice(6).split(".").pop(), variant: value }) }, value) : String(value ?? "–"), h("span", { class: "muted" }, ` ${members.length}`)))))) : h("p", { class: "muted" }, "It takes none."),

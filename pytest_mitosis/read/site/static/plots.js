@@ -7,7 +7,9 @@ mitosis.plots = (() => {
 
   const metrics = () => data.shown().filter((name) => /^(metric\.|duration_s|cpu_s|peak_memory)/.test(name) && data.numbers(name));
   const inputs = () => ["", ...data.of("param."), "seed", "experiment", "commit", "branch", "user", "host", "environment", "status", ...metrics()].filter((name) => !name || data.has(name));
-  const varying = (rows) => data.of("param.").filter((name) => data.distinct(name, rows).size > 1);
+  // That trials of other experiments lack a parameter makes no difference to look at.
+  const values = (name, rows) => { const found = data.distinct(name, rows); found.delete(undefined); return found; };
+  const varying = (rows) => data.of("param.").filter((name) => values(name, rows).size > 1);
 
   // What is plotted if nobody says: main against the parameter with most values, coloured by another.
   const settings = (rows) => {

@@ -19,7 +19,7 @@ mitosis.table = (() => {
       "id", "status", ...(varies("experiment") ? ["experiment"] : []),
       ...(parameters.filter(varies).length || rows.length > 1 ? parameters.filter(varies) : parameters).slice(0, narrow ? 3 : 8),
       ...(data.has("seed") && (varies("seed") || rows.length === 1) ? ["seed"] : []),
-      ...metrics.slice(0, narrow ? 1 : 4), "duration_s", "started", ...(data.has("official") ? ["official"] : []),
+      ...metrics.slice(0, narrow ? 1 : 4), ...(data.has("supported") ? ["supported"] : []), "duration_s", "started", ...(data.has("official") ? ["official"] : []),
     ];
   };
   const chosen = (rows) => {
