@@ -157,7 +157,7 @@ class Orders:
         attempts = put_by(claimed) if claimed.attempt > 1 else {}
         provenance = {**self._provenance(claimed.id), **allotment.record, **attempts}
         if self.session.officials is not None and not self.session.draft:
-            provenance["official"] = self.session.officials.label_of(spec_of_item(item))
+            provenance["run_for"] = self.session.officials.label_of(spec_of_item(item))
         begin_trial(job, claimed.folder, provenance)
         return Order(
             job,

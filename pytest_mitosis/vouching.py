@@ -21,6 +21,7 @@ from pytest_mitosis.store.files import store_errors
 from pytest_mitosis.store.reference import (
     Reference,
     make_reference,
+    mark_official,
     read_group,
     read_reference,
     recorded_environment,
@@ -199,6 +200,8 @@ class Vouching:
             try:
                 with store_errors(file.parent):
                     written += [group.name] if write_reference(new) else []
+                with store_errors(self.session.project.trials_folder):
+                    _mark(trial, file, group)
             except MitosisError as error:
                 return _unvouched(row, str(error))
         against = f"{ACCEPTED} {', '.join(written)}" if written else f"as {ACCEPTED}"
@@ -232,6 +235,15 @@ class Vouching:
                 if problem := changed_value(found, binding, now, strict_code=strict):
                     return problem
         return None
+
+
+def _mark(trial: Trial, file: Path, group: Group) -> None:
+    """Mark the trial its reference names; one that gave the very same is not what was accepted."""
+    found = read_reference(file)
+    if found is not None and found.record["trial"] == trial.id:
+        from pytest_mitosis.read.site.page import write_page  # here: templates
+
+        write_page(mark_official(trial, group.name))
 
 
 def _verdicts_of(group: Group, rows: Sequence[Row]) -> list[Verdict]:

@@ -1,6 +1,6 @@
 """What of a store can go: old drafts, superseded trials, unused steps, and what crashes left.
 
-Never an official trial, a running one, a lock, or the last trial of a spec that is done. A folder
+Never a trial the project vouches for, a running one, a lock, or the last trial of a spec that is done. A folder
 is taken out of sight in one step and then removed; its iteration is never used again.
 """
 
@@ -19,7 +19,7 @@ from pytest_mitosis.store.steps import RECORD, iterate_steps
 from pytest_mitosis.store.turns import is_held
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
     from pathlib import Path
 
 LEFTOVER_AFTER_SECONDS = 24 * 3600.0
@@ -42,6 +42,7 @@ def candidates(
     drafts_after: float | None,
     superseded_after: float | None,
     steps_after: float | None = None,
+    vouched: Collection[str] = (),
 ) -> list[Candidate]:
     """What can go.
 
@@ -53,6 +54,8 @@ def candidates(
     steps_after : float or None
         Seconds after its last use that a step shared by trials can go; the trials keep what they
         took from it.
+    vouched : collection of str
+        Ids of trials that stay because a reference names them, beside those marked official.
     """
     found = list(_leftovers(store))
     if steps_after is not None:
@@ -64,8 +67,7 @@ def candidates(
         except StoreError:
             if _age(folder) > LEFTOVER_AFTER_SECONDS and not is_held(folder.parent, _turn(folder)):
                 found.append(Candidate(folder, "half a trial", _size(folder)))
-    kept = [t for t in trials if t.manifest.get("official") or t.status is Status.RUNNING]
-    free = [trial for trial in trials if trial not in kept]
+    free = [trial for trial in trials if not _stays(trial, vouched)]
     if drafts_after is not None:
         found += _drafts(store, free, drafts_after)
     if superseded_after is not None:
@@ -83,6 +85,11 @@ def remove(candidate: Candidate) -> None:
     if hidden != path:
         path.rename(hidden)
     shutil.rmtree(hidden)
+
+
+def _stays(trial: Trial, vouched: Collection[str]) -> bool:
+    is_official = trial.manifest.get("official") or trial.id in vouched
+    return bool(is_official) or trial.status is Status.RUNNING
 
 
 def _drafts(store: Path, trials: list[Trial], after: float) -> Iterator[Candidate]:

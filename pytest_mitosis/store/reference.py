@@ -13,17 +13,17 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_mitosis.identity import Description
 from pytest_mitosis.identity.code import CodeIdentity, ModuleCode
-from pytest_mitosis.model import Kind, PlanError, StoreError
+from pytest_mitosis.model import Kind, PlanError, StoreError, Trial
 from pytest_mitosis.store.codec.layout import dump as lay_out
 from pytest_mitosis.store.evidence import Part, parts_of_trial
-from pytest_mitosis.store.files import dump, read_json, write_bytes
-from pytest_mitosis.store.folder import folder_name, now, user_name
+from pytest_mitosis.store.files import dump, read_json, write_bytes, write_json
+from pytest_mitosis.store.folder import MANIFEST, folder_name, now, read_manifest, user_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-    from pytest_mitosis.model import Binding, Trial
+    from pytest_mitosis.model import Binding
 
 SCHEMA = 1
 MOST_LEAVES = 24
@@ -116,6 +116,33 @@ def read_reference(file: Path) -> Reference | None:
     if record.get("schema", 0) > SCHEMA:
         raise PlanError(f"{file} was written by a newer version; update pytest-mitosis")
     return found
+
+
+def vouched_trials(folder: Path) -> set[str]:
+    """The ids of all trials that references in ``folder`` name, of groups not declared too.
+
+    Raises
+    ------
+    PlanError
+        If one of the files is no reference.
+    """
+    groups = sorted(one.name for one in folder.glob("*/"))
+    return {str(one.record["trial"]) for group in groups for one in read_group(folder, group)}
+
+
+def mark_official(trial: Trial, group: str) -> Trial:
+    """Say in the trial's manifest that the project vouches for it, as part of ``group``.
+
+    Only what was accepted is marked: a trial that was run to be compared is one as any other.
+    """
+    manifest = read_manifest(trial.folder)
+    text = manifest.get("official")
+    known = text.split(", ") if isinstance(text, str) and text else []
+    if group in known:
+        return trial
+    manifest["official"] = ", ".join(sorted([*known, group]))
+    write_json(trial.folder / MANIFEST, manifest)
+    return Trial(trial.folder, manifest)
 
 
 def read_group(folder: Path, group: str) -> list[Reference]:

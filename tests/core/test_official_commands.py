@@ -15,6 +15,7 @@ from pytest_mitosis.store.files import write_json
 from pytest_mitosis.store.folder import read_trial
 from pytest_mitosis.store.reference import (
     make_reference,
+    mark_official,
     read_group,
     reference_file,
     write_reference,
@@ -78,6 +79,25 @@ def test_reference_is_written_once_and_reads_back(tmp_path):
     trial.manifest["metrics"]["main"] = float("nan")
     for new in (True, False):  # NaN is the same NaN
         assert write_reference(make_reference(trial, one.file, "fig3", "so", {}, {})) is new
+
+
+def test_gc_keeps_what_references_name_and_not_what_was_only_compared(call, tmp_path):
+    accept_all(tmp_path)
+    low = [variant("noise", "low"), variant("solver", "tv")]
+    for iteration, name in ((2, "compared"), (3, "latest00")):
+        again = {"spec": "noise=low,solver=tv,seed=0", "seed": 0, "run_for": "fig3"}
+        add_trial(tmp_path / "trials", name, low, minute=iteration, iteration=iteration, **again)
+    code, out, _ = call("gc", "--superseded", "0h", "--json")
+    assert code == 0
+    assert [one["path"].rsplit("-", 1)[1] for one in json.loads(out)] == ["compared"]
+    # Marked as accepted it stays where no reference is at hand as well.
+    folder = next((tmp_path / "trials").rglob("*-lt000000"))
+    marked = mark_official(mark_official(read_trial(folder), "fig4"), "fig3")
+    assert mark_official(marked, "fig3") == read_trial(folder)
+    assert read_trial(folder).manifest["official"] == "fig3, fig4"
+    (tmp_path / "official.toml").unlink()
+    _, out, _ = call("gc", "--superseded", "0h", "--json")
+    assert [one["path"].rsplit("-", 1)[1] for one in json.loads(out)] == ["compared"]
 
 
 def test_summary_has_statistics_over_seeds_and_pairs(tmp_path):

@@ -162,7 +162,9 @@ def test_accepting_takes_what_was_looked_at_and_says_what_to_commit(accepted):
     assert (found["why"], found["group"], found["seed"]) == ("first results", "fig3", 0)
     trial = manifest(accepted.project.only("fit/noise=low*"))
     assert found["trial"] == trial["id"]
-    assert trial["official"] == "fig3"
+    assert (trial["run_for"], trial["official"]) == ("fig3", "fig3")
+    page = accepted.project.only("fit/noise=low*") / "trial.html"
+    assert 'class="badge official"' in page.read_text()
     assert found["metrics"]["main"] == trial["metrics"]["main"]
     assert found["metrics"]["undefined"] == {"$float": "nan"}
     assert found["code"]["commit"] == trial["commit"]
@@ -194,6 +196,9 @@ def test_fresh_clone_is_identical_and_markdown_and_junit_say_so(ci):
     again = ci.run(*GROUP3, "--exp-accept", "--why", "once more")
     again.stdout.fnmatch_lines(["* official fig3: no reference changed"])
     assert ci.git("status", "--porcelain", "official") == ""
+    # What was run to be compared is not what is vouched for.
+    trial = manifest(ci.only("fit/noise=low*"))
+    assert (trial["run_for"], "official" in trial) == ("fig3", False)
 
 
 def test_changed_helper_has_drifted_and_the_table_names_it(accepted, ci):

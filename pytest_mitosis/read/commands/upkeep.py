@@ -10,12 +10,14 @@ import click
 
 from pytest_mitosis.model import PlanError
 from pytest_mitosis.plan.config import read_project
+from pytest_mitosis.plan.official import is_declared, read_declaration
 from pytest_mitosis.read.commands.output import FOLDER, JSON, print_json, print_table
 from pytest_mitosis.read.frame import find_store
 from pytest_mitosis.store.check import check_store
 from pytest_mitosis.store.cleanup import candidates, remove
 from pytest_mitosis.store.files import store_errors
 from pytest_mitosis.store.folder import iterate_folders
+from pytest_mitosis.store.reference import vouched_trials
 from pytest_mitosis.store.rows import write_summary
 
 _UNITS = {"h": 3600.0, "d": 86400.0, "w": 7 * 86400.0}
@@ -82,8 +84,8 @@ def gc(
     """List what can go, and with --yes remove it.
 
     Drafts older than 30 days, results of shared steps that no trial took for 30 days (trials keep
-    what they took), and what crashes left. AGE is a number with h, d or w. Official and running
-    trials, locks, and the last trial of each spec that is done always stay.
+    what they took), and what crashes left. AGE is a number with h, d or w. Accepted official and
+    running trials, locks, and the last trial of each spec that is done always stay.
     """
     store = find_store(trials_folder).absolute()
     found = candidates(
@@ -91,6 +93,7 @@ def gc(
         drafts_after=_seconds("--drafts", drafts),
         superseded_after=_seconds("--superseded", superseded or "never"),
         steps_after=_seconds("--steps", steps),
+        vouched=_vouched(trials_folder),
     )
     if yes and found:
         with store_errors(store):
@@ -112,6 +115,12 @@ def gc(
         click.echo(f"removed {len(found)}, {total}")
     else:
         click.echo(f"{len(found)} can go, {total}; nothing was removed, --yes removes them")
+
+
+def _vouched(trials_folder: Path | None) -> set[str]:
+    """The trials that the references of the project here name."""
+    project = read_project(Path.cwd(), trials_folder)
+    return vouched_trials(read_declaration(project).folder) if is_declared(project) else set()
 
 
 def _seconds(option: str, text: str) -> float | None:
