@@ -136,7 +136,7 @@ class Vouching:
                 terminalreporter.write_line(f" official {group.name}: {lines}")
             for line in around(_verdicts_of(group, rows)):
                 terminalreporter.write_line(f"   {line}")
-        if is_locked and not terminalreporter.config.getoption("collectonly"):
+        if is_locked and not rows and not terminalreporter.config.getoption("collectonly"):
             terminalreporter.write_line(" official trials: nothing ran, since a name has changed")
 
     def _told_of_group(self, group: Group, rows: Sequence[Row]) -> str:

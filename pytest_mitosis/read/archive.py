@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import json
@@ -102,31 +103,46 @@ def write_archive(trials: Sequence[Trial], store: Path, locks: Path, path: Path)
     """
     if not trials:
         raise PlanError("there are no such trials, so there is nothing to export")
+    with new_archive(path) as archive:
+        add_trials(archive, trials, store)
+        add_folder(archive, locks, "locks")
+
+
+@contextlib.contextmanager
+def new_archive(path: Path) -> Iterator[zipfile.ZipFile]:
+    """A zip, which is at its place once it is complete."""
     beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
         with zipfile.ZipFile(beside, "x", zipfile.ZIP_DEFLATED, strict_timestamps=False) as archive:
-            places = {trial.id: _place(trial.folder, store) for trial in trials}
-            crate = _crate([(trial, places[trial.id]) for trial in trials])
-            archive.writestr(CRATE, json.dumps(crate, indent=1))
-            for trial in trials:
-                _add(archive, trial.folder, places[trial.id])
-            for digest in sorted({str(t.manifest.get("environment") or "") for t in trials} - {""}):
-                _add(archive, store / "environments" / digest, f"environments/{digest}")
-            _add(archive, locks, "locks")
-            _add(archive, store / "aliases", "aliases")
+            yield archive
         os.replace(beside, path)  # noqa: PTH105
     except BaseException:
         beside.unlink(missing_ok=True)
         raise
 
 
-def _place(folder: Path, store: Path) -> str:
-    return folder.absolute().relative_to(store.absolute()).as_posix()
+def add_trials(
+    archive: zipfile.ZipFile, trials: Sequence[Trial], store: Path, top: str = ""
+) -> None:
+    """Add trials with their crate, their environments and the aliases, below the folder ``top``."""
+    places = {trial.id: _place(trial.folder, store) for trial in trials}
+    crate = _crate([(trial, places[trial.id]) for trial in trials])
+    archive.writestr(f"{top}{CRATE}", json.dumps(crate, indent=1))
+    for trial in trials:
+        add_folder(archive, trial.folder, f"{top}{places[trial.id]}")
+    for digest in sorted({str(t.manifest.get("environment") or "") for t in trials} - {""}):
+        add_folder(archive, store / "environments" / digest, f"{top}environments/{digest}")
+    add_folder(archive, store / "aliases", f"{top}aliases")
 
 
-def _add(archive: zipfile.ZipFile, folder: Path, place: str) -> None:
+def add_folder(archive: zipfile.ZipFile, folder: Path, place: str) -> None:
+    """Add all files of a folder in the order of their names; links are left out."""
     for file in _files(folder):
         archive.write(file, f"{place}/{file.relative_to(folder).as_posix()}")
+
+
+def _place(folder: Path, store: Path) -> str:
+    return folder.absolute().relative_to(store.absolute()).as_posix()
 
 
 def _files(folder: Path) -> Iterator[Path]:

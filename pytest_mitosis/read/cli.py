@@ -26,6 +26,7 @@ COMMANDS = {
     "export": f"{_READ}.commands.export:export",
     "reproduce": f"{_READ}.commands.reproduce:reproduce",
     "summary": f"{_READ}.commands.summary:summary",
+    "freeze": f"{_READ}.commands.freeze:freeze",
     "checklist": f"{_READ}.commands.checklist:checklist",
     "merge": f"{_READ}.commands.merge:merge",
     "import-mitosis": f"{_READ}.commands.import_mitosis:import_mitosis",

@@ -71,7 +71,7 @@ def check_store(store: Path, locks: Path) -> Iterator[Finding]:
             yield Finding(Problem.TWICE, place, f"has the id of {seen[trial.id]}")
         seen[trial.id] = folder
         used.add(str(trial.manifest.get("environment") or ""))
-        yield from _check_trial(trial, place)
+        yield from check_trial(trial, place)
         yield from _check_names(trial, place, locks, proven)
     yield from _check_environments(store, used)
     yield from _check_locks(locks, proven)
@@ -81,7 +81,8 @@ def _turn(folder: Path) -> int:
     return int(folder.name.partition("-")[0])
 
 
-def _check_trial(trial: Trial, place: str) -> Iterator[Finding]:
+def check_trial(trial: Trial, place: str) -> Iterator[Finding]:
+    """What of the files of a trial is not as it was recorded."""
     if trial.status is Status.LOST:
         yield Finding(Problem.LOST, place, "says running, but gives no sign of life")
     if trial.status in {Status.LOST, Status.RUNNING}:

@@ -1,7 +1,8 @@
 """What of a store can go: old drafts, superseded trials, unused steps, and what crashes left.
 
-Never a trial the project vouches for, a running one, a lock, or the last trial of a spec that is done. A folder
-is taken out of sight in one step and then removed; its iteration is never used again.
+Never a trial the project vouches for, a running one, a lock, or the last trial of a spec that is
+done. A folder is taken out of sight in one step and then removed; its iteration is never used
+again.
 """
 
 from __future__ import annotations

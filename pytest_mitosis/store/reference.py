@@ -26,8 +26,9 @@ if TYPE_CHECKING:
     from pytest_mitosis.model import Binding
 
 SCHEMA = 1
-MOST_LEAVES = 24
-"""Of larger values only digest and summary are kept, not what they are made of."""
+MOST_LEAVES = 60
+"""Of larger values only digest and summary are kept, not what they are made of: then it is not told
+what changed, nor seen that a default did. Estimators have about thirty."""
 _SHORT = 16
 PROVENANCE = ("why", "accepted", "by", "trial", "started", "duration_s")
 """Entries that say how a reference came about, not what it vouches for."""

@@ -19,6 +19,7 @@ from pytest_mitosis.store.files import store_errors
 from pytest_mitosis.store.folder import iterate_folders
 from pytest_mitosis.store.reference import vouched_trials
 from pytest_mitosis.store.rows import write_summary
+from pytest_mitosis.table import format_bytes
 
 _UNITS = {"h": 3600.0, "d": 86400.0, "w": 7 * 86400.0}
 
@@ -106,9 +107,9 @@ def gc(
         )
         return
     if found:
-        rows = [[str(c.path.relative_to(store)), c.why, _size(c.bytes)] for c in found]
+        rows = [[str(c.path.relative_to(store)), c.why, format_bytes(c.bytes)] for c in found]
         print_table(["what", "why", "size"], rows, left=2)
-    total = _size(sum(one.bytes for one in found))
+    total = format_bytes(sum(one.bytes for one in found))
     if not found:
         click.echo("nothing to remove")
     elif yes:
@@ -132,11 +133,3 @@ def _seconds(option: str, text: str) -> float | None:
             f"{option} {text}: an age is a number with h, d or w, such as 30d, or never"
         )
     return float(match[1]) * _UNITS[match[2]]
-
-
-def _size(count: float) -> str:
-    for unit in ("B", "kB", "MB", "GB"):
-        if count < 1000:
-            return f"{count:.3g} {unit}"
-        count /= 1000
-    return f"{count:.3g} TB"
