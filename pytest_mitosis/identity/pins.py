@@ -42,6 +42,14 @@ def push_command(root: Path) -> str:
     return f"git push {remote} '{PINNED}/*'"
 
 
+def how_to_fetch(commit: str) -> str:
+    """What brings a commit that is not there: by its name, with the pins, or with the rest."""
+    return (
+        f"git fetch origin {commit}, or the pinned ones: git fetch origin "
+        "'refs/trials/*:refs/trials/*', in a shallow clone: git fetch --unshallow"
+    )
+
+
 def has_commit(root: Path, commit: str) -> bool:
     """Whether the repository has a commit."""
     try:
@@ -59,13 +67,6 @@ def is_shallow(root: Path) -> bool:
 def tree_of(root: Path, commit: str) -> tarfile.TarFile:
     """All files of a commit, in git's order."""
     return tarfile.open(fileobj=BytesIO(run_git(root, "archive", "--format=tar", commit)))
-
-
-def submodules_of(root: Path, commit: str) -> list[str]:
-    """The submodules of a commit, which its files are without: ``lib at 3f2a91c0d5e6``."""
-    listed = run_git(root, "ls-tree", "-r", "-z", commit).decode("utf-8", "replace").split("\0")
-    entries = [one.partition("\t") for one in listed if one.startswith("160000 ")]
-    return [f"{name} at {facts.split()[2][:_SHORT]}" for facts, _, name in entries]
 
 
 def bundle(root: Path, file: Path, refs: Sequence[str]) -> None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pytest_mitosis.identity.gitcommand import run_git
-from pytest_mitosis.identity.pins import has_commit
+from pytest_mitosis.identity.pins import has_commit, how_to_fetch
 from pytest_mitosis.model import PlanError, ReproduceError, Status, StoreError, TreeError, Trial
 from pytest_mitosis.plan.official import read_declaration
 from pytest_mitosis.read.verdict_text import accept_command
@@ -126,9 +126,8 @@ def _require_commits(project: Project, references: Sequence[Reference]) -> None:
         if not has_commit(project.root, commit):
             raise ReproduceError(
                 f"commit {commit[:12]}, which {_place(one, project.root)} names, is not in "
-                f"{project.root}: fetch it (git fetch origin {commit[:12]}, in a shallow clone git "
-                "fetch --unshallow), or run the group again and accept it anew: "
-                + accept_command(one.record["group"])
+                f"{project.root}: fetch it ({how_to_fetch(commit)}), or run the group again and "
+                f"accept it anew: {accept_command(one.record['group'])}"
             )
 
 

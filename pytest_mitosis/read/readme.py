@@ -10,7 +10,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from pytest_mitosis.identity.pins import submodules_of
+from pytest_mitosis.identity.submodules import submodules_of
 from pytest_mitosis.read.site.assets import asset, render
 from pytest_mitosis.read.statistics import settings_of
 from pytest_mitosis.read.verdict_text import cells
@@ -72,15 +72,13 @@ class Readme:
     def commands(self) -> list[tuple[str, str]]:
         """What runs them again, each with what it does."""
         home = self.project.home.relative_to(self.project.root).as_posix()
+        place = "repository" if home == "." else f"repository/{home}"
         up = "../" * (1 if home == "." else 2 + home.count("/"))
         clone = "git clone code.bundle repository"
         groups = " ".join(one.group.name for one in self.claims)
         first = self.claims[0].group.name
         return [
-            (
-                f"{clone} && cd repository/{'' if home == '.' else home}",
-                "the code with its history",
-            ),
+            (f"{clone} && cd {place}", "the code with its history"),
             ("git fetch origin 'refs/trials/*:refs/trials/*'", "the commits of the trials"),
             ("pip install pytest-mitosis", ""),
             (
@@ -117,7 +115,7 @@ class Readme:
         return f"code/{commit[:12]}"
 
     def _without(self, commit: str) -> str:
-        found = submodules_of(self.project.root, commit)
+        found = [str(one) for one in submodules_of(self.project.root, commit)]
         return f", without its submodules {', '.join(found)}" if found else ""
 
     def _section(self, claim: Claim) -> Section:

@@ -85,6 +85,7 @@ def reproduce(
     here: bool = False,
     keep: Path | None = None,
     python: str = "",
+    instead: Sequence[str] = (),
 ) -> list[tuple[Recorded, Verdict]]:
     """Run recorded trials again and compare; one sandbox for each commit and environment.
 
@@ -98,6 +99,8 @@ def reproduce(
         A folder to work in, which is kept.
     python : str
         The interpreter to make environments with.
+    instead : sequence of str
+        Requirements in place of recorded ones of the same names.
 
     Raises
     ------
@@ -113,7 +116,7 @@ def reproduce(
         for number, ((commit, requirements), ours) in enumerate(places.items(), start=1):
             folder = (keep or Path(temporary)).absolute() / str(number)
             folder.mkdir(parents=True, exist_ok=keep is None)
-            sandbox = Sandbox(folder, project.root, tell, str(home), python)
+            sandbox = Sandbox(folder, project.root, tell, str(home), python, tuple(instead))
             with sandbox.checked_out(commit, keep=keep is not None):
                 if not here:
                     sandbox.build(requirements)

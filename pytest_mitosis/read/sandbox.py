@@ -19,7 +19,10 @@ from typing import TYPE_CHECKING
 
 from pytest_mitosis.identity.editable import installed, normalized
 from pytest_mitosis.identity.gitcommand import GitError, run_git
+from pytest_mitosis.identity.pins import how_to_fetch
+from pytest_mitosis.identity.submodules import fill, submodules_of
 from pytest_mitosis.model import ReproduceError
+from pytest_mitosis.read.lockfile import name_of, read_lockfile, replace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -28,9 +31,16 @@ if TYPE_CHECKING:
 OWN = "pytest-mitosis"
 HIDDEN = ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV", "PYTEST_ADDOPTS", "UV_PROJECT_ENVIRONMENT")
 SHOWN_LINES = 15
+WIDEST = 300
+BY_HAND = "or build an environment by hand and run in it with --here"
 _NO_LIBRARY = re.compile(r"(lib[\w.+-]+\.so[\w.]*): cannot open shared object file")
+_NO_MODULE = re.compile(r"ModuleNotFoundError: No module named '([\w.]+)'")
 _NO_PACKAGE = re.compile(
     r"(?:No matching distribution found for|Because there is no version of)\s+(\S+)"
+    r"|Because\s+(\S+)\s+was\s+not\s+found\s+in\s+the\s+package\s+registry"
+)
+_NO_INDEX = re.compile(
+    r"error sending request|NewConnectionError|name resolution|dns error|Connection refused"
 )
 
 
@@ -61,7 +71,8 @@ class Sandbox:
     """A folder with the code at a commit, an environment, and the trials that are run there.
 
     ``home`` is the project's folder in the repository, ``interpreter`` makes the environment, in
-    place of one of the recorded version.
+    place of one of the recorded version, ``instead`` are requirements in place of those of the same
+    names.
     """
 
     folder: Path
@@ -69,6 +80,7 @@ class Sandbox:
     tell: Callable[[str], None]
     home: str = "."
     interpreter: str = ""
+    instead: tuple[str, ...] = ()
 
     @property
     def code(self) -> Path:
@@ -104,9 +116,8 @@ class Sandbox:
             run_git(self.repository, "cat-file", "-e", f"{commit}^{{commit}}")
         except GitError:
             raise ReproduceError(
-                f"commit {commit[:12]} is not in {self.repository}: fetch it (git fetch origin "
-                f"{commit[:12]}, in a shallow clone git fetch --unshallow), or name another with "
-                "--at; a rebase may have removed it"
+                f"commit {commit[:12]} is not in {self.repository}; a rebase may have removed it: "
+                f"fetch it ({how_to_fetch(commit)}), or name another with --at"
             ) from None
         run_git(self.repository, "worktree", "add", "--quiet", "--detach", str(self.code), commit)
         try:
@@ -118,13 +129,9 @@ class Sandbox:
                     run_git(self.repository, "worktree", "remove", "--force", str(self.code))
 
     def _fill_submodules(self) -> None:
-        if not (self.code / ".gitmodules").is_file():
-            return
-        self.tell("fetch its submodules")
-        try:
-            run_git(self.code, "submodule", "update", "--init", "--recursive", "--quiet")
-        except GitError as error:
-            raise ReproduceError(f"a submodule cannot be fetched: {error}") from None
+        for one in submodules_of(self.code, "HEAD"):
+            self.tell(f"get submodule {one}")
+            fill(self.code, self.repository, one)
 
     def build(self, wanted: Requirements) -> None:
         """Make the environment.
@@ -139,21 +146,32 @@ class Sandbox:
         install = [uv, "pip", "install", "--quiet", "--python", str(self.python)] if uv else []
         install = install or [str(self.python), "-m", "pip", "install", "--quiet"]
         file = self.folder / "requirements.txt"
-        locked = self._locked(uv)
-        lines = locked or wanted.lines
+        locked = read_lockfile(self.project, uv, _call)
+        if isinstance(locked, str):
+            if locked:
+                self.tell(locked)
+            lines, source = wanted.lines, "the versions recorded"
+        else:
+            lines, source = locked.lines, f"{locked.file} of the commit"
+        lines = tuple(replace(lines, self.instead))
         file.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
-        is_complete = wanted.is_complete or bool(locked)
-        source = "the lock file of the commit" if locked else "the versions recorded"
-        self.tell(f"install {len(lines)} packages, by {source}")
+        is_complete = wanted.is_complete or not isinstance(locked, str)
+        told = f", but {', '.join(self.instead)}" if self.instead else ""
+        self.tell(f"install {len(lines)} packages, by {source}{told}")
         if is_complete:
+            pins = self.folder / "constraints.txt"  # neither folders nor addresses can be in there
+            pins.write_text("".join(f"{one}\n" for one in lines if "==" in one), encoding="utf-8")
             self._install([*install, "--no-deps", "-r", str(file)])
-            self._install([*install, *_own(), "-c", str(file)])
+            self._install([*install, *_own(), "-c", str(pins)])
         else:
             self._install([*install, *_own(), "-r", str(file)])
         if self._is_package():
             self._install([*install, "--no-deps", "-e", str(self.project)])
+        given = {name_of(one) for one in self.instead}
         for sentence in wanted.missing:
-            self.tell(f"not installed: {sentence}")
+            if name_of(sentence) not in given:
+                command = f"--with '{name_of(sentence)} @ ADDRESS'"
+                self.tell(f"not installed: {sentence}; {command} installs it")
 
     def run(self, nodes: Sequence[str], *, here: bool) -> None:
         """Run trials by their node ids; ``here`` takes the interpreter that runs this.
@@ -201,28 +219,27 @@ class Sandbox:
         if failed:
             raise ReproduceError(f"no environment can be made by {found} -m venv: {output}")
 
-    def _locked(self, uv: str | None) -> tuple[str, ...]:
-        """The requirements of a lock file the commit has."""
-        if not uv or not (self.project / "uv.lock").is_file():
-            return ()
-        command = [uv, "export", "--frozen", "--quiet", "--no-hashes", "--no-emit-project"]
-        failed, output = _call([*command, "--all-extras", "--project", str(self.project)])
-        if failed:
-            self.tell(f"uv.lock of the commit cannot be read, so it is left out: {output}")
-            return ()
-        lines = (line.strip() for line in output.splitlines())
-        return tuple(line for line in lines if line and not line.startswith("#"))
-
     def _install(self, command: Sequence[str]) -> None:
         failed, output = _call(command)
         if not failed:
             return
-        gone = _NO_PACKAGE.search(output)
-        what = f"{gone[1]} is not to be had, it may have been withdrawn" if gone else "pip failed"
-        raise ReproduceError(
-            f"{what}: edit {self.folder / 'requirements.txt'} or build the environment by hand, "
-            f"and run again there with --here:\n{_tail(output)}"
-        )
+        if _NO_INDEX.search(output):
+            told = (
+                f"the package index cannot be reached: look at the network and the proxy, {BY_HAND}"
+            )
+        elif gone := _NO_PACKAGE.search(output):
+            what = (gone[1] or gone[2]).rstrip(".,;")
+            name = re.split(r"[=<>!~\[]", what)[0]
+            told = (
+                f"{what} is not to be had, it may have been withdrawn or come from another index: "
+                f"take another version with --with {name}==VERSION, {BY_HAND}"
+            )
+        else:
+            told = (
+                "the packages cannot be installed: take another version of what failed with --with "
+                f"NAME==VERSION, {BY_HAND}"
+            )
+        raise ReproduceError(f"{told}:\n{_tail(output)}")
 
     def _is_package(self) -> bool:
         """Whether the project itself can be installed."""
@@ -260,9 +277,20 @@ def _environment() -> dict[str, str]:
 
 
 def _tail(*texts: str) -> str:
+    """The last lines, none over-long: pip lists all versions there are, the newest last."""
     text = "\n".join(texts)
-    lines = [line for line in text.splitlines() if line.strip()][-SHOWN_LINES:]
-    missing = _NO_LIBRARY.search(text)
-    if missing:
+    lines = [one for one in text.splitlines() if one.strip() and not one.startswith("WARNING: ")]
+    lines = [_shortened(one) for one in lines[-SHOWN_LINES:]]
+    if missing := _NO_LIBRARY.search(text):
         lines.append(f"the system lacks {missing[1]}: install the package of your system with it")
+    if missing := _NO_MODULE.search(text):
+        lines.append(
+            f"{missing[1]} is in no package that was installed: give the package it is in with "
+            f"--with 'PACKAGE==VERSION' or --with 'PACKAGE @ ADDRESS', {BY_HAND}"
+        )
     return "\n".join(f"  {line}" for line in lines)
+
+
+def _shortened(line: str) -> str:
+    half = WIDEST // 2
+    return line if len(line) <= WIDEST else f"{line[:half]} … {line[-half:]}"

@@ -38,7 +38,7 @@ with open(os.environ["UV_LOG"], "a") as log:
     if "-r" in arguments:
         log.write(pathlib.Path(arguments[arguments.index("-r") + 1]).read_text())
 if os.environ.get("UV_FAILS") == arguments[0]:
-    print("error: Because there is no version of numpy==1.99 and you require it, no")
+    print(os.environ.get("UV_SAYS", "error: Because there is no version of numpy==1.99 and you"))
     sys.exit(1)
 if arguments[0] == "venv":
     file = pathlib.Path(arguments[-1], "bin", "python")
@@ -106,6 +106,12 @@ def test_environment_is_built_from_what_was_recorded(paper, reproduce, tmp_path)
     (complete,) = [line for line in asked if "--no-deps -r" in line]
     assert complete.startswith("pip install --quiet --python ")
     assert f"pytest=={pytest.__version__}" in asked
+    # What is given stands in for what was recorded.
+    other = reproduce("fig3", "--with", "pytest==8.4.2", UV_LOG=str(tmp_path / "other"))
+    assert other.returncode == 0, other.stderr
+    assert "by the versions recorded, but pytest==8.4.2" in other.stderr
+    told = (tmp_path / "other").read_text().splitlines()
+    assert [one for one in told if one.startswith("pytest==")] == ["pytest==8.4.2"]
     (own,) = [line for line in asked if " -c " in line]
     assert " -e " in own or "pytest-mitosis==" in own
     assert "· install " in done.stderr
@@ -119,7 +125,16 @@ def test_environment_is_built_from_what_was_recorded(paper, reproduce, tmp_path)
 def test_each_failure_is_a_sentence_with_what_to_do(paper, reproduce, tmp_path):
     withdrawn = reproduce("fig3", UV_FAILS="pip")
     assert withdrawn.returncode == 1
-    assert "numpy==1.99 is not to be had, it may have been withdrawn: edit " in withdrawn.stderr
+    assert "numpy==1.99 is not to be had, it may have been withdrawn" in withdrawn.stderr
+    assert "take another version with --with numpy==VERSION, or build an env" in withdrawn.stderr
+    says = "error: Failed to fetch: https://pypi.org\n  cause: error sending request for url"
+    offline = reproduce("fig3", UV_FAILS="pip", UV_SAYS=says)
+    assert "the package index cannot be reached: look at the network" in offline.stderr
+    broken = reproduce("fig3", UV_FAILS="pip", UV_SAYS="x" * 500 + "error: no compiler")
+    assert "the packages cannot be installed: take another version of what fai" in broken.stderr
+    assert max(map(len, broken.stderr.splitlines()[-1:])) < 320
+    both = reproduce("fig3", "--here", "--with", "numpy==2.0")
+    assert (both.returncode, "leave --here out" in both.stderr) == (4, True)
     unknown = reproduce("fig9")
     assert unknown.returncode == 13
     assert "has an id that begins with 'fig9'" in unknown.stderr

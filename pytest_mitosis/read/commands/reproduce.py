@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from pytest_mitosis.model import ReproduceError
+from pytest_mitosis.model import PlanError, ReproduceError
 from pytest_mitosis.plan.config import read_project
 from pytest_mitosis.read.commands.output import FOLDER, JSON, print_json
 from pytest_mitosis.read.reproduction import find_recorded
@@ -28,6 +28,13 @@ DRIFTED = 12
 @click.option("--here", is_flag=True, help="In this environment instead of one built anew.")
 @click.option("--python", metavar="PATH", default="", help="The interpreter to build it with.")
 @click.option(
+    "--with",
+    "instead",
+    multiple=True,
+    metavar="PACKAGE==VERSION",
+    help="A package in another version than the recorded one; repeatable.",
+)
+@click.option(
     "--keep", type=click.Path(path_type=Path), metavar="DIR", help="Work in DIR and keep it."
 )
 @JSON
@@ -38,6 +45,7 @@ def reproduce(
     at: str | None,
     here: bool,
     python: str,
+    instead: tuple[str, ...],
     keep: Path | None,
     as_json: bool,
     trials_folder: Path | None,
@@ -51,8 +59,12 @@ def reproduce(
     project = read_project(Path.cwd(), folder)
     if keep is not None and keep.exists():
         raise ReproduceError(f"{keep} is there already: name a new folder for --keep")
+    if here and instead:
+        raise PlanError("--with is for an environment that is built anew: leave --here out")
     recorded = find_recorded(project, name)
-    found = run_again(project, recorded, _tell, at=at, here=here, keep=keep, python=python)
+    found = run_again(
+        project, recorded, _tell, at=at, here=here, keep=keep, python=python, instead=instead
+    )
     if as_json:
         print_json([{"trial": one.label, **verdict.to_json()} for one, verdict in found])
     else:
