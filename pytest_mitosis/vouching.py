@@ -20,6 +20,7 @@ from pytest_mitosis.read.verdict_text import around, count_rungs, gist, told
 from pytest_mitosis.store.files import store_errors
 from pytest_mitosis.store.reference import (
     Reference,
+    accepted_trial,
     make_reference,
     mark_official,
     read_group,
@@ -176,7 +177,8 @@ class Vouching:
         project = self.session.project
         environment = recorded_environment(project.trials_folder, trial)
         siblings = self._groups.get(group.name, ())
-        return judge(trial, found, group, siblings, environment, project.root)
+        recorded = accepted_trial(found, trial.folder.parent)
+        return judge(trial, found, group, siblings, environment, project.root, recorded)
 
     def _accept(
         self, item: pytest.Function, spec: TrialSpec, trial: Trial, row: Row

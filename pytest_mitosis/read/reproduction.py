@@ -19,6 +19,7 @@ from pytest_mitosis.read.verdict import Verdict, judge
 from pytest_mitosis.store.folder import iterate_trials
 from pytest_mitosis.store.reference import (
     Reference,
+    accepted_trial,
     make_reference,
     read_group,
     recorded_environment,
@@ -122,11 +123,11 @@ def reproduce(
                     sandbox.build(requirements)
                 nodes = [_place(project, sandbox.code, one.node) for one in ours]
                 sandbox.run(nodes, here=here)
-                found += [(one, _judge(one, sandbox)) for one in ours]
+                found += [(one, _judge(one, sandbox, project.trials_folder)) for one in ours]
     return found
 
 
-def _judge(one: Recorded, sandbox: Sandbox) -> Verdict:
+def _judge(one: Recorded, sandbox: Sandbox, store: Path) -> Verdict:
     record = one.reference.record
     trials = [
         trial
@@ -146,7 +147,11 @@ def _judge(one: Recorded, sandbox: Sandbox) -> Verdict:
             f"{one.label} {trial.status.value}: {failure.get('type')}: {failure.get('message')}"
         )
     environment = recorded_environment(sandbox.trials, trial)
-    return judge(trial, one.reference, one.group, one.siblings, environment, sandbox.code)
+    # The accepted one is in the store at hand, where its spec's folder is that of this one.
+    recorded = accepted_trial(
+        one.reference, store / trial.folder.parent.relative_to(sandbox.trials)
+    )
+    return judge(trial, one.reference, one.group, one.siblings, environment, sandbox.code, recorded)
 
 
 def _of_reference(

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Self
 from pytest_mitosis.identity.gitcommand import run_git
 from pytest_mitosis.model import TreeError
 from pytest_mitosis.read.ladder import Rung, Step, compare_metrics, compare_parts, worst
-from pytest_mitosis.store.evidence import parts_of_trial
+from pytest_mitosis.store.evidence import elements_of_trial, parts_of_trial
 from pytest_mitosis.store.reference import code_of, environment_of
 
 if TYPE_CHECKING:
@@ -92,15 +92,27 @@ def judge(
     siblings: Sequence[Reference],
     environment: Mapping[str, Any],
     repository: Path,
+    recorded: Trial | None = None,
 ) -> Verdict:
     """Compare a trial that is done with its reference.
 
-    ``siblings`` are the references of the group, ``environment`` is the trial's.
+    ``siblings`` are the references of the group, ``environment`` is the trial's, ``recorded`` is
+    the trial that was accepted, if it is at hand: large arrays are compared by all their elements
+    then.
     """
     seeds = _seeds(reference, siblings)
     metrics = trial.manifest.get("metrics", {})
     steps = compare_metrics(reference.metrics, metrics, group, seeds)
-    steps += compare_parts(reference.parts, parts_of_trial(trial), group)
+    old, new = reference.parts, parts_of_trial(trial)
+
+    def elements(name: str) -> tuple[Any, Any] | None:
+        then = elements_of_trial(recorded, name, old[name].digest) if recorded else None
+        if then is None:
+            return None
+        now = elements_of_trial(trial, name, new[name].digest)
+        return (then, now) if now is not None and now.size == then.size else None
+
+    steps += compare_parts(old, new, group, elements)
     then, now = reference.record["environment"], environment_of(environment)
     code = _code(reference, trial, repository)
     packages = _packages(reference.record["code"]["packages"], code_of(trial)["packages"])

@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 RESULTS = "results"
 SMALL = 12
 """Arrays up to this size are kept whole."""
-MOMENTS = "min max mean rms wave nan inf"
+BLOCKS = 16
+"""Larger ones are summed in so many pieces."""
 MOST_KEYS = 50
 _DEEPEST = 5
 
@@ -43,44 +44,69 @@ class Part:
         many are NaN and infinite.
     are_moments : bool
         Which of the two.
+    sums : tuple of float
+        With moments: the array in pieces of ``piece`` elements, each summed with signs that are
+        random and always the same. An element that changes by d changes one of the sums by d, while
+        what rounding does to all of them adds up like the root of their number.
     """
 
     digest: str
     summary: str
     numbers: tuple[float, ...] = ()
     are_moments: bool = False
+    sums: tuple[float, ...] = ()
+    piece: int = 0
 
     def to_json(self) -> dict[str, Any]:
         """Plain builtins for a reference."""
         found: dict[str, Any] = {"value": self.summary, "digest": self.digest}
         if self.numbers:
             found["moments" if self.are_moments else "numbers"] = list(self.numbers)
+        if self.sums:
+            found |= {"piece": self.piece, "sums": list(self.sums)}
         return found
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Part:
         """The part a dictionary from :meth:`to_json` stands for."""
         numbers = tuple(data.get("moments") or data.get("numbers") or ())
-        return cls(str(data["digest"]), str(data["value"]), numbers, "moments" in data)
+        sums, piece = tuple(data.get("sums", ())), int(data.get("piece", 0))
+        text = str(data["value"])
+        return cls(str(data["digest"]), text, numbers, "moments" in data, sums, piece)
 
 
 def parts_of_trial(trial: Trial) -> dict[str, Part]:
     """The parts of the result of a trial's last step; none if it cannot be read."""
-    try:
-        result = load_result(trial.folder / RESULTS, trial.manifest["steps"][-1]["name"])
-    except ResultError:
-        return {}
-    return parts_of(result) if isinstance(result, Mapping) else {}
+    return parts_of(_result(trial))
+
+
+def elements_of_trial(trial: Trial, name: str, digest: str) -> Any:
+    """All elements of one part that is an array of floats; None if it is not, or another by now."""
+    value = dict(_values(_result(trial))).get(name)
+    flat = _flat(value)
+    return flat if flat is not None and _part(value).digest == digest else None
 
 
 def parts_of(result: Mapping[Any, object]) -> dict[str, Part]:
     """What a result holds beside its metrics, nested names joined by dots."""
+    return {name: _part(value) for name, value in _values(result)}
+
+
+def _result(trial: Trial) -> Mapping[Any, object]:
+    try:
+        result = load_result(trial.folder / RESULTS, trial.manifest["steps"][-1]["name"])
+    except ResultError:
+        return {}
+    return result if isinstance(result, Mapping) else {}
+
+
+def _values(result: Mapping[Any, object]) -> Iterator[tuple[str, object]]:
     rest = {
         key: value
         for key, value in result.items()
         if key != "metrics" and not _is_metric(key, value)
     }
-    return {name: _part(value) for name, value in _flatten(rest, "", 0)}
+    return _flatten(rest, "", 0)
 
 
 def _is_metric(key: object, value: object) -> bool:
@@ -115,17 +141,23 @@ def _part(value: object) -> Part:
         found = describe(value)
     except Undescribable as error:
         return Part("", f"not compared: {error.path} {error.reason}")
-    numbers, are_moments = _numbers(value)
+    flat = _flat(value)
+    numbers = (
+        () if flat is None else _moments(flat) if flat.size > SMALL else tuple(map(float, flat))
+    )
     summary = found.summary
     if type(value) is str and len(value) <= SMALL * 5:
         summary = ascii(value)
     elif numbers and scalar(value) is not None:
         summary = type(value).__name__  # its value is among the numbers
-    return Part(found.digest, summary, numbers, are_moments)
+    if flat is None or flat.size <= SMALL:
+        return Part(found.digest, summary, numbers)
+    piece = -(-flat.size // BLOCKS)
+    return Part(found.digest, summary, numbers, True, _signed_sums(flat, piece), piece)
 
 
-def _numbers(value: Any) -> tuple[tuple[float, ...], bool]:
-    """The numbers of what is an array of floats, and whether they are its moments."""
+def _flat(value: Any) -> Any:
+    """The numbers of what is an array of floats; None of anything else."""
     import numpy as np
 
     if type(value) is float or (type(value) in {list, tuple} and _are_floats(value)):
@@ -135,16 +167,13 @@ def _numbers(value: Any) -> tuple[tuple[float, ...], bool]:
     elif hasattr(value, "to_numpy") and getattr(getattr(value, "dtype", None), "kind", "") in "fc":
         array = np.asarray(value.to_numpy())
     else:
-        return (), False
+        return None
     if array.dtype.kind not in "fc" or not array.size:
-        return (), False
+        return None
     flat = np.ascontiguousarray(array).ravel()
     if flat.dtype.kind == "c":
         flat = np.concatenate([flat.real, flat.imag])
-    flat = flat.astype(float)
-    if flat.size <= SMALL:
-        return tuple(map(float, flat)), False
-    return _moments(flat), True
+    return flat.astype(float)
 
 
 def _are_floats(values: Any) -> bool:
@@ -165,3 +194,19 @@ def _moments(flat: Any) -> tuple[float, ...]:
         found = (x.min(), x.max(), x.mean(), np.sqrt(np.mean(x**2)), np.mean(x * wave))
     missing = int(np.isnan(flat).sum())
     return (*map(float, found), float(missing), float((~finite).sum() - missing))
+
+
+def _signed_sums(flat: Any, piece: int) -> tuple[float, ...]:
+    """Sums of pieces with random signs, from the bits of a generator whose stream never changes."""
+    import numpy as np
+
+    bits = np.random.PCG64(0)
+    found = []
+    with np.errstate(over="ignore", invalid="ignore"):
+        for start in range(0, flat.size, piece):
+            x = flat[start : start + piece]
+            words = bits.random_raw(-(-piece // 64)).astype("<u8").view(np.uint8)
+            is_positive = np.unpackbits(words, count=x.size).astype(bool)
+            x = np.where(np.isfinite(x), x, 0.0)
+            found.append(float(np.where(is_positive, x, -x).sum()))
+    return tuple(found)

@@ -17,7 +17,14 @@ from pytest_mitosis.model import Kind, PlanError, StoreError, Trial
 from pytest_mitosis.store.codec.layout import dump as lay_out
 from pytest_mitosis.store.evidence import Part, parts_of_trial
 from pytest_mitosis.store.files import dump, read_json, write_bytes, write_json
-from pytest_mitosis.store.folder import MANIFEST, folder_name, now, read_manifest, user_name
+from pytest_mitosis.store.folder import (
+    MANIFEST,
+    folder_name,
+    now,
+    read_manifest,
+    read_trial,
+    user_name,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -129,6 +136,16 @@ def vouched_trials(folder: Path) -> set[str]:
     """
     groups = sorted(one.name for one in folder.glob("*/"))
     return {str(one.record["trial"]) for group in groups for one in read_group(folder, group)}
+
+
+def accepted_trial(reference: Reference, spec_folder: Path) -> Trial | None:
+    """The trial a reference names, if it is among those of its spec."""
+    name = str(reference.record["trial"])
+    found = [one for one in spec_folder.glob("*-*") if one.name.partition("-")[2] == name]
+    try:
+        return read_trial(found[0]) if found else None
+    except StoreError:
+        return None
 
 
 def mark_official(trial: Trial, group: str) -> Trial:

@@ -3,23 +3,30 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 
 import numpy as np
 import pytest
-from stores import add_trial, variant
+from stores import STEP, add_trial, variant
 
+from pytest_mitosis.plan.official import Group
 from pytest_mitosis.read import cli
+from pytest_mitosis.read.ladder import Rung
 from pytest_mitosis.read.statistics import pairs_of, sample_of, settings_of
+from pytest_mitosis.read.verdict import judge
 from pytest_mitosis.store.files import write_json
 from pytest_mitosis.store.folder import read_trial
 from pytest_mitosis.store.reference import (
+    accepted_trial,
     make_reference,
     mark_official,
     read_group,
+    read_reference,
     reference_file,
     write_reference,
 )
+from pytest_mitosis.store.results import save_result
 
 ERRORS = {
     ("low", "tv"): [0.101, 0.094, 0.099, 0.104, 0.097, 0.1],
@@ -98,6 +105,41 @@ def test_gc_keeps_what_references_name_and_not_what_was_only_compared(call, tmp_
     (tmp_path / "official.toml").unlink()
     _, out, _ = call("gc", "--superseded", "0h", "--json")
     assert [one["path"].rsplit("-", 1)[1] for one in json.loads(out)] == ["compared"]
+
+
+def with_field(store, name, field, iteration):
+    folder = add_trial(store, name, iteration=iteration, metrics={"main": 0.5})
+    (folder / "results").mkdir()
+    save_result({"main": 0.5, "data": {"field": field}}, folder / "results", STEP)
+    return read_trial(folder)
+
+
+def test_large_arrays_are_compared_by_all_elements_where_the_accepted_trial_is(tmp_path):
+    store = tmp_path / "trials"
+    field = np.random.default_rng(1).normal(size=(100, 50))
+    accepted = with_field(store, "accepted", field, 1)
+    file = reference_file(tmp_path / "official", "fig3", "default")
+    write_reference(make_reference(accepted, file, "fig3", "so", {}, {}))
+    reference = read_reference(file)
+    spec = accepted.folder.parent
+    assert accepted_trial(reference, spec) == accepted
+    field[31, 7] += 3e-8  # below what sums over five thousand elements tell
+    moved = with_field(store, "moved000", field, 2)
+
+    def remark(recorded):
+        verdict = judge(moved, reference, Group("fig3", "fit"), (), {}, tmp_path, recorded)
+        (step,) = [one for one in verdict.steps if one.name == "data.field"]
+        return step.rung, step.remark
+
+    changed = (Rung.CHANGED, "beyond rtol 1e-09 in 1 of 5000 elements")
+    unseen = (Rung.TOLERANCE, "rtol 1e-09, by sums over it")
+    assert remark(accepted) == changed
+    assert remark(None) == unseen
+    # What is not as it was accepted any more says nothing.
+    save_result({"main": 0.5, "data": {"field": field}}, accepted.folder / "results", STEP)
+    assert remark(accepted) == unseen
+    shutil.rmtree(accepted.folder)
+    assert accepted_trial(reference, spec) is None
 
 
 def test_summary_has_statistics_over_seeds_and_pairs(tmp_path):

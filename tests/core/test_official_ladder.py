@@ -83,7 +83,7 @@ def test_message_says_by_how_much_and_beyond_what():
     (step,) = compare_metrics({"main": 0.8}, {"main": 0.96}, GROUP, {"main": TEN_SEEDS})
     assert (step.old, step.new) == ("0.8", "0.96")
     assert step.distance == pytest.approx(0.2)
-    assert step.remark == "beyond rtol 1e-09, and 0.8073 ± 0.028 of 10 seeds"
+    assert step.remark == ("beyond rtol 1e-09, and 0.8073 ± 0.028, 99% interval of 10 seeds")
 
 
 def test_worst_rung_decides_and_only_some_hold():
@@ -112,6 +112,17 @@ def test_t_distribution_is_that_of_scipy(degrees):
 X = np.random.default_rng(3).normal(size=(40, 5))
 
 
+MANY = np.random.default_rng(4).normal(size=1_000_000)
+SPARSE = np.concatenate([np.full(10_000, np.nan), X.ravel()])
+
+
+def at(array, index, change):
+    """The array with one element moved."""
+    new = array.copy()
+    new[index] += change
+    return new
+
+
 def part_rung(old, new, name="data.x"):
     before, after = parts_of({"data": {"x": old}}), parts_of({"data": {"x": new}})
     (step,) = compare_parts(before, after, GROUP)
@@ -132,6 +143,12 @@ def part_rung(old, new, name="data.x"):
         (X + 1j, (X + 1j) * (1 + 1e-12), Rung.TOLERANCE),
         (np.array([1e-17, 1.0]), np.array([3e-18, 1.0]), Rung.TOLERANCE),  # noise beside 1
         ([0.1, 0.2], [0.1, 0.2 + 1e-14], Rung.TOLERANCE),
+        ([1e6, 1.0], [1e6, 1.0005], Rung.CHANGED),  # not hidden by what stands beside it
+        (MANY, at(MANY, 777_777, 1e-5), Rung.CHANGED),  # one of a million
+        (MANY, MANY + 1e-11 * np.sin(np.arange(MANY.size)), Rung.TOLERANCE),
+        (MANY, MANY * (1 + 1e-11), Rung.TOLERANCE),
+        (SPARSE, at(SPARSE, -1, 1e-4), Rung.CHANGED),  # many NaN do not widen what is allowed
+        (SPARSE, np.roll(SPARSE, 1), Rung.CHANGED),
         ([1, 2], [1, 3], Rung.CHANGED),
         (np.arange(9), np.arange(9) + 1, Rung.CHANGED),
         (0.1, 0.1 + 1e-12, Rung.TOLERANCE),
@@ -143,6 +160,38 @@ def part_rung(old, new, name="data.x"):
 def test_rung_of_a_part_of_the_result(old, new, expected):
     assert part_rung(old, old) is Rung.IDENTICAL
     assert part_rung(old, new) is expected
+
+
+@given(st.integers(0, 9999), st.floats(1e-6, 1e3), st.booleans())
+def test_change_of_one_element_is_seen_with_and_without_the_trial(index, change, is_here):
+    old = MANY[:10_000]
+    new = at(old, index, change)
+    before, after = parts_of({"x": old}), parts_of({"x": new})
+    both = (lambda name: (old, new)) if is_here else (lambda name: None)
+    (step,) = compare_parts(before, after, GROUP, both)
+    assert step.rung is Rung.CHANGED
+    assert step.distance == pytest.approx(change / np.abs(old).max(), rel=1e-3)
+    how = "in 1 of 10000 elements" if is_here else ", by sums over it"
+    assert step.remark == f"beyond rtol 1e-09{how if not is_here else ' ' + how}"
+
+
+@given(st.integers(0, 2**32), st.sampled_from([13, 100, 10_000]))
+def test_what_is_within_tolerance_everywhere_is_so_by_sums(seed, size):
+    rng = np.random.default_rng(seed)
+    old = rng.normal(size=size)
+    loose = Group("g", "fit", tolerances={"x": Tolerance(1e-4, 1e-7, declared=True)})
+    new = old + (1e-4 * np.abs(old) + 1e-7) * rng.uniform(-0.999, 0.999, size)
+    (step,) = compare_parts(parts_of({"x": old}), parts_of({"x": new}), loose)
+    assert (step.rung, step.remark) == (Rung.TOLERANCE, "rtol 0.0001 atol 1e-07, by sums over it")
+
+
+def test_reference_without_sums_is_compared_by_its_moments():
+    part = parts_of({"x": X})["x"]
+    older = Part(part.digest, part.summary, part.numbers, are_moments=True)
+    assert "sums" not in older.to_json()
+    for factor, expected in ((1 + 1e-12, Rung.TOLERANCE), (1.01, Rung.CHANGED)):
+        (step,) = compare_parts({"x": older}, parts_of({"x": X * factor}), GROUP)
+        assert step.rung is expected
 
 
 def test_parts_are_what_is_no_metric_and_survive_json():
