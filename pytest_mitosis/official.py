@@ -13,6 +13,7 @@ from pytest_mitosis.identity import Description, compare, render_changes
 from pytest_mitosis.model import Binding, LockError, PlanError, TrialSpec
 from pytest_mitosis.plan.official import Declaration, Group, read_declaration
 from pytest_mitosis.plan.variants import expand, require_targets
+from pytest_mitosis.read.verdict import packages_since
 from pytest_mitosis.read.verdict_text import accept_command
 from pytest_mitosis.store.locks import counting
 from pytest_mitosis.store.reuse import Reuse
@@ -181,9 +182,11 @@ def changed_value(
     if not detail:
         return None
     group = found.record["group"]
+    packages = packages_since(found)
+    told = f"\n  packages since then: {packages}" if packages else ""
     return LockError(
         f"{binding.parameter}={binding.name} changed since {group} was accepted ({found.origin})\n"
-        f"{detail}\nrestore the value, use a new name, or: {accept_command(group)}"
+        f"{detail}{told}\nrestore the value, use a new name, or: {accept_command(group)}"
     )
 
 

@@ -5,8 +5,11 @@ Reads the trial, the reference and the history of the repository; imports nothin
 
 from __future__ import annotations
 
+import contextlib
+import platform
 import re
 from dataclasses import asdict, dataclass
+from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any, Self
 
 from pytest_mitosis.identity.gitcommand import run_git
@@ -115,7 +118,7 @@ def judge(
     steps += compare_parts(old, new, group, elements)
     then, now = reference.record["environment"], environment_of(environment)
     code = _code(reference, trial, repository)
-    packages = _packages(reference.record["code"]["packages"], code_of(trial)["packages"])
+    packages = changed_packages(reference.record["code"]["packages"], code_of(trial)["packages"])
     machine = _machine(then, now)
     parameters = _parameters(reference, trial)
     return Verdict(
@@ -207,7 +210,20 @@ def _parameters(reference: Reference, trial: Trial) -> list[str]:
     return found
 
 
-def _packages(old: Mapping[str, str], new: Mapping[str, str]) -> str:
+def packages_since(reference: Reference) -> str:
+    """What of the packages a reference's trial used is another version here; empty if nothing."""
+    old: dict[str, str] = reference.record["code"]["packages"]
+    new = {"python": platform.python_version()} if "python" in old else {}
+    for name in old:
+        with contextlib.suppress(PackageNotFoundError):
+            new[name] = version(name)
+    # One that is not here does not make a value; local ones are told with more than their version.
+    kept = {name: text for name, text in old.items() if name in new and " " not in text}
+    return changed_packages(kept, {name: new[name] for name in kept})
+
+
+def changed_packages(old: Mapping[str, str], new: Mapping[str, str]) -> str:
+    """``numpy 2.3.5 -> 2.4.0``, for each that differs."""
     changed = [
         f"{name} {old.get(name, 'not used')} -> {new.get(name, 'not used')}"
         for name in sorted({*old, *new})

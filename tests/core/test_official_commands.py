@@ -14,10 +14,11 @@ from pytest_mitosis.plan.official import Group
 from pytest_mitosis.read import cli
 from pytest_mitosis.read.ladder import Rung
 from pytest_mitosis.read.statistics import pairs_of, sample_of, settings_of
-from pytest_mitosis.read.verdict import judge
+from pytest_mitosis.read.verdict import judge, packages_since
 from pytest_mitosis.store.files import write_json
 from pytest_mitosis.store.folder import read_trial
 from pytest_mitosis.store.reference import (
+    Reference,
     accepted_trial,
     make_reference,
     mark_official,
@@ -105,6 +106,12 @@ def test_gc_keeps_what_references_name_and_not_what_was_only_compared(call, tmp_
     (tmp_path / "official.toml").unlink()
     _, out, _ = call("gc", "--superseded", "0h", "--json")
     assert [one["path"].rsplit("-", 1)[1] for one in json.loads(out)] == ["compared"]
+
+
+def test_packages_that_are_others_now_are_told(tmp_path):
+    used = {"numpy": "1.0.0", "pytest": pytest.__version__, "gone": "1.0", "mine": "2.0 at 3f2a91c"}
+    reference = Reference({"code": {"packages": used}}, tmp_path)
+    assert packages_since(reference) == f"numpy 1.0.0 -> {np.__version__}"
 
 
 def with_field(store, name, field, iteration):

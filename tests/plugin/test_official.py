@@ -230,6 +230,7 @@ def test_changed_variant_is_locked_before_anything_runs(ci, workers):
     assert (done.returncode if workers else done.ret) == 11, text
     assert "noise=low changed since fig3 was accepted (20" in text
     assert "['sigma']  float 0.1 -> float 0.2" in text
+    assert "packages since then" not in text
     assert "nothing ran, since a name has changed" in text
     assert not ci.folders()
     if not workers:
