@@ -15,6 +15,7 @@ from pytest_mitosis.collection import key_of, spec_of
 from pytest_mitosis.model import Binding, Kind, LockError, MitosisError, PlanError, Trial
 from pytest_mitosis.official import changed_value
 from pytest_mitosis.read.ladder import Rung
+from pytest_mitosis.read.statistics import shifts_of
 from pytest_mitosis.read.verdict import Verdict, judge, without_reference
 from pytest_mitosis.read.verdict_text import around, count_rungs, gist, told
 from pytest_mitosis.store.files import store_errors
@@ -135,7 +136,8 @@ class Vouching:
             lines = self._told_of_group(group, rows)
             if lines:
                 terminalreporter.write_line(f" official {group.name}: {lines}")
-            for line in around(_verdicts_of(group, rows)):
+            verdicts = _verdicts_of(group, rows)
+            for line in (*around(verdicts), *shifts_of(verdicts)):
                 terminalreporter.write_line(f"   {line}")
         if is_locked and not rows and not terminalreporter.config.getoption("collectonly"):
             terminalreporter.write_line(" official trials: nothing ran, since a name has changed")

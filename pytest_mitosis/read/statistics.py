@@ -1,6 +1,6 @@
 """Statistics of an official group: per setting over its seeds, and between settings by seed.
 
-Pure functions of references; must not know how they are printed.
+Pure functions of references and verdicts; must not know how they are printed.
 """
 
 from __future__ import annotations
@@ -12,11 +12,15 @@ from typing import TYPE_CHECKING
 
 from pytest_mitosis.model import Kind, PlanError
 from pytest_mitosis.plan.names import say_what_exists
+from pytest_mitosis.read.ladder import CONFIDENCE as SPREAD_CONFIDENCE
+from pytest_mitosis.read.ladder import FEWEST_SEEDS, Rung
 from pytest_mitosis.read.student import t_quantile, t_within
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from pytest_mitosis.read.ladder import Step
+    from pytest_mitosis.read.verdict import Verdict
     from pytest_mitosis.store.reference import Reference
 
 CONFIDENCE = 0.95
@@ -110,6 +114,35 @@ def pairs_of(settings: Sequence[Setting]) -> list[Pair]:
         rest = tuple(part for part in one.parameters if part[0] != name)
         sample, wilcoxon = sample_of(differences), _signed_rank(differences)
         found.append(Pair(name, before[name], after[name], rest, sample, _t_test(sample), wilcoxon))
+    return found
+
+
+def shifts_of(verdicts: Iterable[Verdict]) -> list[str]:
+    """Metrics that are within their spread seed by seed, and moved all the same, as sentences.
+
+    One seed more may be anywhere in the spread; that all seeds move to one side is hardly
+    by chance.
+    """
+    moved: dict[tuple[tuple[str, ...], str], list[Step]] = {}
+    for verdict in verdicts:
+        for step in verdict.steps:
+            if step.rung in {Rung.IDENTICAL, Rung.TOLERANCE, Rung.SPREAD, Rung.CHANGED}:
+                moved.setdefault((verdict.family, step.name), []).append(step)
+    found = []
+    for (family, name), steps in moved.items():
+        if len(steps) < FEWEST_SEEDS or all(step.rung is not Rung.SPREAD for step in steps):
+            continue
+        try:
+            sample = sample_of([float(step.new) - float(step.old) for step in steps])
+        except ValueError:  # of some seeds a text
+            continue
+        p = _t_test(sample) if sample.sd else 0.0
+        if p is not None and p < 1 - SPREAD_CONFIDENCE:
+            setting = ", ".join(one.rpartition(".")[2] for one in family)
+            found.append(
+                f"{name} of {setting} moved by {sample.mean:+.3g} ± {sample.half or 0.0:.2g} over "
+                f"{sample.n} seeds, each within their spread; hardly by chance (p = {p:.1g})"
+            )
     return found
 
 

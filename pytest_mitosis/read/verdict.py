@@ -45,6 +45,8 @@ class Verdict:
         Which rung to expect, and why.
     code, packages, machine : str
         What differs from the reference; empty if nothing does.
+    family : tuple of str
+        What the trial has in common with those that differ in their seed only.
     """
 
     group: str
@@ -58,6 +60,7 @@ class Verdict:
     packages: str = ""
     machine: str = ""
     notes: tuple[str, ...] = ()
+    family: tuple[str, ...] = ()
 
     @property
     def has_reference(self) -> bool:
@@ -73,14 +76,15 @@ class Verdict:
         """Plain builtins, as they travel on reports."""
         data = asdict(self)
         steps = [{**one, "rung": str(one["rung"])} for one in data["steps"]]
-        return {**data, "rung": str(self.rung), "steps": steps, "notes": list(self.notes)}
+        lists = {"notes": list(self.notes), "family": list(self.family)}
+        return {**data, "rung": str(self.rung), "steps": steps, **lists}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:
         """The verdict a dictionary from :meth:`to_json` stands for."""
         steps = tuple(Step(**{**one, "rung": Rung(one["rung"])}) for one in data["steps"])
-        found = {"rung": Rung(data["rung"]), "steps": steps, "notes": tuple(data["notes"])}
-        return cls(**{**data, **found})
+        lists = {"notes": tuple(data["notes"]), "family": tuple(data["family"])}
+        return cls(**{**data, "rung": Rung(data["rung"]), "steps": steps, **lists})
 
 
 def without_reference(trial: Trial, group: Group) -> Verdict:
@@ -133,6 +137,7 @@ def judge(
         packages=packages,
         machine=machine,
         notes=tuple(_notes(group, trial, [step.name for step in steps])),
+        family=reference.family,
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pytest_mitosis.read.ladder import Rung
+from pytest_mitosis.read.statistics import shifts_of
 from pytest_mitosis.table import align
 
 if TYPE_CHECKING:
@@ -102,6 +103,8 @@ def around(verdicts: Iterable[Verdict]) -> list[str]:
 def markdown(title: str, verdicts: Sequence[tuple[str, Verdict]]) -> str:
     """A group as Markdown: a row a trial, and the values of those that are not identical."""
     lines = [f"### {_escaped(title)}", "", count_rungs(one for _, one in verdicts), ""]
+    for shift in shifts_of(one for _, one in verdicts):
+        lines += [f"**{_escaped(shift)}**", ""]
     lines += ["| trial | result | expected | what differs |", "|---|---|---|---|"]
     for spec, one in verdicts:
         rung = str(one.rung) if one.has_reference else "no reference"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import sys
 
@@ -12,9 +13,10 @@ from stores import STEP, add_trial, variant
 
 from pytest_mitosis.plan.official import Group
 from pytest_mitosis.read import cli
-from pytest_mitosis.read.ladder import Rung
-from pytest_mitosis.read.statistics import pairs_of, sample_of, settings_of
-from pytest_mitosis.read.verdict import judge, packages_since
+from pytest_mitosis.read.ladder import Rung, compare_metrics, worst
+from pytest_mitosis.read.statistics import pairs_of, sample_of, settings_of, shifts_of
+from pytest_mitosis.read.verdict import Verdict, judge, packages_since
+from pytest_mitosis.read.verdict_text import markdown
 from pytest_mitosis.store.files import write_json
 from pytest_mitosis.store.folder import read_trial
 from pytest_mitosis.store.reference import (
@@ -106,6 +108,37 @@ def test_gc_keeps_what_references_name_and_not_what_was_only_compared(call, tmp_
     (tmp_path / "official.toml").unlink()
     _, out, _ = call("gc", "--superseded", "0h", "--json")
     assert [one["path"].rsplit("-", 1)[1] for one in json.loads(out)] == ["compared"]
+
+
+def verdicts_of(new):
+    """Verdicts on as many seeds as numbers, the reference being the errors of low, tv."""
+    old = ERRORS["low", "tv"]
+    seeds = {"main": old}
+    found = []
+    for before, after in zip(old, new, strict=True):
+        steps = compare_metrics({"main": before}, {"main": after}, Group("fig3", "fit"), seeds)
+        rung, family = worst(one.rung for one in steps), ("fit.noise=low", "fit.solver=tv")
+        found.append(Verdict("fig3", "t", "r", "", rung, tuple(steps), family=family))
+    return found
+
+
+def test_shift_of_all_seeds_is_told_though_each_is_within_the_spread():
+    old = ERRORS["low", "tv"]
+    moved = verdicts_of([one + 0.004 + 0.0005 * (-1) ** n for n, one in enumerate(old)])
+    assert {one.rung for one in moved} == {Rung.SPREAD}
+    (told,) = shifts_of(moved)
+    assert re.fullmatch(
+        r"main of noise=low, solver=tv moved by \+0.004 ± 0.00057 over 6 seeds, each within their "
+        r"spread; hardly by chance \(p = \de-\d\d\)",
+        told,
+    )
+    assert f"**{told}**" in markdown("fig3", [("low tv", one) for one in moved])
+    assert [Verdict.from_json(one.to_json()) for one in moved] == moved
+    scattered = verdicts_of([one + 0.004 * (-1) ** n for n, one in enumerate(old)])
+    assert {one.rung for one in scattered} == {Rung.SPREAD}
+    assert shifts_of(scattered) == []
+    assert shifts_of(moved[:4]) == []
+    assert shifts_of(verdicts_of(old)) == []
 
 
 def test_packages_that_are_others_now_are_told(tmp_path):
