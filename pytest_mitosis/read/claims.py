@@ -5,6 +5,7 @@ What is missing is said before anything is made of the rest. Reads the store and
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -138,9 +139,10 @@ def _require_committed(project: Project, folders: Iterable[Path]) -> None:
     said = run_git(project.root, "status", *options, *places).decode("utf-8", "replace")
     changed = [one[3:] for one in said.split("\0") if one]
     if changed:
+        seen_from_here = [os.path.relpath(project.root / one) for one in places]
         raise TreeError(
             f"{_listed(changed)} {'is' if len(changed) == 1 else 'are'} not committed: "
-            f"git add {' '.join(places)} && git commit"
+            f"git add {' '.join(seen_from_here)} && git commit"
         )
 
 

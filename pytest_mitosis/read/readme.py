@@ -76,14 +76,16 @@ class Readme:
         up = "../" * (1 if home == "." else 2 + home.count("/"))
         clone = "git clone code.bundle repository"
         groups = " ".join(one.group.name for one in self.claims)
-        first = self.claims[0].group.name
         return [
             (f"{clone} && cd {place}", "the code with its history"),
             ("git fetch origin 'refs/trials/*:refs/trials/*'", "the commits of the trials"),
             ("pip install pytest-mitosis", ""),
-            (
-                f"pytest-mitosis reproduce {first} --trials-folder {up}trials",
-                "as it was: the recorded commit in the recorded environment",
+            *(
+                (
+                    f"pytest-mitosis reproduce {one.group.name} --trials-folder {up}trials",
+                    "as it was: the recorded commit in the recorded environment",
+                )
+                for one in self.claims
             ),
             (
                 f"pytest -p mitosis --exp-official {groups}",

@@ -119,6 +119,8 @@ def read_reference(file: Path) -> Reference | None:
         found = Reference(record, file)
         _ = (found.parts, found.origin, found.family, found.metrics.items(), record["environment"])
         _ = (record["trial"], record["code"]["files"].items(), record["code"]["packages"].items())
+        _ = [record[name] for name in ("experiment", "spec", "group", "why")]
+        _ = [record["environment"][name] for name in ("digest", "python", "machine", "blas")]
     except (StoreError, KeyError, TypeError, AttributeError) as error:
         raise PlanError(f"{file} is no reference ({error}); restore it with git") from None
     if record.get("schema", 0) > SCHEMA:
