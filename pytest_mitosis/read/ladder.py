@@ -176,7 +176,8 @@ def _compare_part(
     # Numbers of arrays of other shapes or types may agree, and the arrays are not the same.
     alike = len(old.numbers) == len(new.numbers) and old.are_moments == new.are_moments
     if alike and old.numbers and old.summary == new.summary:
-        if old.are_moments and (both := elements(name)) is not None:
+        both = elements(name) if old.are_moments else None
+        if both is not None and len(both[0]) == len(both[1]):
             return _compare_elements(name, old.summary, *both, tolerance)
         return _compare_numbers(name, old, new, tolerance)
     if old.summary == new.summary:

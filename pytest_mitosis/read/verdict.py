@@ -9,13 +9,14 @@ import contextlib
 import platform
 import re
 from dataclasses import asdict, dataclass
+from functools import cache, partial
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any, Self
 
 from pytest_mitosis.identity.gitcommand import run_git
 from pytest_mitosis.model import TreeError
 from pytest_mitosis.read.ladder import Rung, Step, compare_metrics, compare_parts, worst
-from pytest_mitosis.store.evidence import elements_of_trial, parts_of_trial
+from pytest_mitosis.store.evidence import elements_of, parts_of_trial, values_of_trial
 from pytest_mitosis.store.reference import code_of, environment_of
 
 if TYPE_CHECKING:
@@ -112,12 +113,16 @@ def judge(
     steps = compare_metrics(reference.metrics, metrics, group, seeds)
     old, new = reference.parts, parts_of_trial(trial)
 
+    values = [cache(partial(values_of_trial, one)) for one in (recorded, trial) if one is not None]
+
     def elements(name: str) -> tuple[Any, Any] | None:
-        then = elements_of_trial(recorded, name, old[name].digest) if recorded else None
-        if then is None:
+        if recorded is None:
             return None
-        now = elements_of_trial(trial, name, new[name].digest)
-        return (then, now) if now is not None and now.size == then.size else None
+        then, now = (
+            elements_of(read().get(name), parts[name].digest)
+            for read, parts in zip(values, (old, new), strict=True)
+        )
+        return (then, now) if then is not None and now is not None else None
 
     steps += compare_parts(old, new, group, elements)
     then, now = reference.record["environment"], environment_of(environment)

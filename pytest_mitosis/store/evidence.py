@@ -80,9 +80,13 @@ def parts_of_trial(trial: Trial) -> dict[str, Part]:
     return parts_of(_result(trial))
 
 
-def elements_of_trial(trial: Trial, name: str, digest: str) -> Any:
-    """All elements of one part that is an array of floats; None if it is not, or another by now."""
-    value = dict(_values(_result(trial))).get(name)
+def values_of_trial(trial: Trial) -> dict[str, object]:
+    """What its parts are of."""
+    return dict(_values(_result(trial)))
+
+
+def elements_of(value: object, digest: str) -> Any:
+    """All elements of an array of floats; None if it is none, or not the one with that digest."""
     flat = _flat(value)
     return flat if flat is not None and _part(value).digest == digest else None
 

@@ -148,6 +148,7 @@ def part_rung(old, new, name="data.x"):
         (MANY, MANY + 1e-11 * np.sin(np.arange(MANY.size)), Rung.TOLERANCE),
         (MANY, MANY * (1 + 1e-11), Rung.TOLERANCE),
         (SPARSE, at(SPARSE, -1, 1e-4), Rung.CHANGED),  # many NaN do not widen what is allowed
+        ([0.5] * 20, [0.5] * 19, Rung.CHANGED),
         (SPARSE, np.roll(SPARSE, 1), Rung.CHANGED),
         ([1, 2], [1, 3], Rung.CHANGED),
         (np.arange(9), np.arange(9) + 1, Rung.CHANGED),
