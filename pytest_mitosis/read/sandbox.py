@@ -168,7 +168,7 @@ class Sandbox:
         if self._is_package():
             self._install([*install, "--no-deps", "-e", str(self.project)])
         given = {name_of(one) for one in self.instead}
-        for sentence in wanted.missing:
+        for sentence in wanted.missing if isinstance(locked, str) else ():  # a lock file has them
             if name_of(sentence) not in given:
                 command = f"--with '{name_of(sentence)} @ ADDRESS'"
                 self.tell(f"not installed: {sentence}; {command} installs it")
