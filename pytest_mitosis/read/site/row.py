@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 PICTURES = (".png", ".jpg", ".jpeg", ".gif", ".webp", ".svg")
 MOST_PICTURES = 24
 LONGEST_TEXT = 2000
+_VERDICTS = {"True": "supported", "False": "refuted"}
 _LARGEST_NUMBER = 2**53  # JavaScript rounds larger ones
 _COPIED = (
     "id", "experiment", "spec", "status", "iteration", "seed", "started", "duration_s", "cpu_s",
@@ -32,7 +33,7 @@ def row_of(trial: Trial) -> dict[str, Any]:
     row |= {
         "draft": bool(m.get("draft")),
         "official": _plain(m.get("official")),
-        "supported": {True: "supported", False: "refuted"}.get(m.get("supported")),
+        "supported": _VERDICTS.get(str(m.get("supported"))),
         "folder": place_of(trial),
         "page": os.path.exists(f"{trial.folder}/{PAGE}"),  # noqa: PTH110  of every trial
         "branch": _plain(next((r.get("branch") for r in m.get("repositories") or ()), None)),
