@@ -44,9 +44,9 @@ def prepare_pages() -> None:
 @functools.cache
 def _exporter() -> Any:  # nbconvert has no types
     """One exporter for all trials of a process: making one costs more than using it."""
-    from nbconvert.exporters import HTMLExporter
+    from pytest_mitosis.run.exporter import PageExporter
 
-    exporter = HTMLExporter(template_name="lab", embed_images=True, log=SILENT)
+    exporter = PageExporter(template_name="lab", embed_images=True, log=SILENT)
     if exporter.has_trait("optimistic_validation"):
         exporter.optimistic_validation = True  # once a page, not after each of twelve steps
     return exporter
