@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+
 from bs4 import BeautifulSoup
 from nbconvert.exporters import HTMLExporter
 from nbformat import v4
