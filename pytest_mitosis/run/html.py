@@ -36,9 +36,13 @@ def render_page(notebook: Any, folder: Path, title: str) -> None:
 
 
 def prepare_pages() -> None:
-    """Import and make what pages need, so that the first one does not wait for it."""
+    """Import and compile what pages need, so that the first one does not wait for it."""
+    from nbformat import v4
+
+    shown = v4.new_output("stream", text="1")
+    cells = [v4.new_markdown_cell("# 1"), v4.new_code_cell("1", outputs=[shown])]
     with _RENDERING:
-        _exporter()
+        _exporter().from_notebook_node(v4.new_notebook(cells=cells))
 
 
 @functools.cache

@@ -58,7 +58,7 @@ async def record(order: Order, attempt: Runs) -> tuple[Trial, Outcome]:
     """
     started = now()
     # While the trial runs; what goes wrong there is told when its page is made.
-    preparing = asyncio.ensure_future(asyncio.to_thread(prepare_pages))
+    preparing = asyncio.ensure_future(asyncio.to_thread(_prepare))
     preparing.add_done_callback(lambda done: done.cancelled() or done.exception())
     try:
         outcome, built = await attempt.outcome()
@@ -72,6 +72,14 @@ async def record(order: Order, attempt: Runs) -> tuple[Trial, Outcome]:
     except OSError as error:
         record_fault(order, error, started)
         raise _told(order, error) from error
+
+
+def _prepare() -> None:
+    """Have at hand what the end of a trial needs."""
+    prepare_pages()
+    from pytest_mitosis.read.site.page import prepare_page
+
+    prepare_page()
 
 
 def _told(order: Order, error: OSError) -> StoreError:

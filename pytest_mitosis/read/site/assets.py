@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from jinja2 import Environment
+    from jinja2 import Environment, Template
 
 HERE = Path(__file__).parent
 SCRIPTS = (
@@ -57,9 +57,14 @@ def _files() -> list[Path]:
     ]
 
 
-def render(template: str, **values: Any) -> bytes:
+def template(name: str) -> Template:
+    """One of our templates, compiled once a process."""
+    return _templates().get_template(name)
+
+
+def render(name: str, **values: Any) -> bytes:
     """A page from a template; every value in it is escaped."""
-    text = _templates().get_template(template).render(**values)
+    text = template(name).render(**values)
     return text.encode("utf-8", "backslashreplace")
 
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from pytest_mitosis.model import Status, StoreError, Trial
-from pytest_mitosis.read.site.assets import asset, render
+from pytest_mitosis.read.site.assets import asset, render, template
 from pytest_mitosis.read.site.row import pictures_of, place_of
 from pytest_mitosis.store.files import write_bytes
 from pytest_mitosis.store.folder import PAGE, now, read_trial
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 # A browser takes some files for pages of their own and runs what is in them; the rest may be
 # anything, and from a disk browsers guess what. So only these are links.
 LINKED = frozenset(["txt", "log", "json", "csv", "png", "jpg", "jpeg", "gif", "webp", "pdf"])
+TEMPLATE = "trial.html"
 TAIL = 60_000
 _FOLDER = re.compile(r"\d+-([0-9a-z]{8})")
 
@@ -37,6 +38,11 @@ def write_page(trial: Trial) -> Path:
     home = "../" * (place_of(trial).count("/") + 1)
     write_bytes(trial.folder / PAGE, render_page(trial, "", home))
     return trial.folder / PAGE
+
+
+def prepare_page() -> None:
+    """Compile what pages are made of, so that the first one does not wait for it."""
+    template(TEMPLATE)
 
 
 def write_missing_pages(store: Path, site: Path, rows: Iterable[dict[str, Any]]) -> set[str]:
@@ -71,7 +77,7 @@ def render_page(trial: Trial, base: str, home: str) -> bytes:
     script = asset("trial.js")
     artifacts = m.get("artifacts") or {}
     return render(
-        "trial.html",
+        TEMPLATE,
         m=m,
         id=trial.id,
         home=home,
