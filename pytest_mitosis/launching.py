@@ -68,9 +68,15 @@ def require_launcher(session: ExperimentSession) -> None:
     Raises
     ------
     PlanError
-        If there is none.
+        If there is none, or no cluster answers it here.
     """
-    if session.site is None and launcher_name(session) not in NAMES:
+    if session.site is not None:
+        asks = session.config.getoption
+        if not (asks("collectonly") or asks("exp_generate")):
+            from pytest_mitosis.run.slurm.commands import require_cluster
+
+            require_cluster(session.site.name)
+    elif launcher_name(session) not in NAMES:
         _ = session.launcher
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 
@@ -269,3 +270,23 @@ def test_command_line_tool_says_what_is_wrong_in_one_line(project):
     done = subprocess.run([*tool, "ls"], cwd=project.path, capture_output=True, text=True)
     assert (done.returncode, done.stdout) == (13, "")
     assert done.stderr.startswith("ERROR: there is no trials folder ")
+
+
+@pytest.mark.parametrize("launcher", ["slurm", "gpu"])
+def test_cluster_where_there_is_none_is_refused_before_anything_is_made(
+    mistakes, tmp_path, monkeypatch, launcher
+):
+    table = (mistakes.path / "pyproject.toml").read_text()
+    mistakes.commit({"pyproject.toml": f"{table}\n[tool.mitosis.launchers.gpu]\n"})
+    (tmp_path / "git").symlink_to(shutil.which("git"))
+    monkeypatch.setenv("PATH", str(tmp_path))
+    fit = ("--exp", "fit", "--variant", "noise=low", "--variant", "solver=tv")
+    result = mistakes.run(*fit, "--exp-launcher", launcher)
+    assert result.ret == 4
+    (line,) = filter(None, result.errlines)
+    assert line.startswith(
+        f"ERROR: --exp-launcher {launcher} needs Slurm, and there is no sbatch and no squeue here: "
+    )
+    assert not mistakes.store.exists()
+    assert mistakes.run(*fit, "--exp-launcher", launcher, "--collect-only").ret == 0
+    assert mistakes.run(*fit, "--exp-launcher", launcher, "--exp-generate").ret == 0

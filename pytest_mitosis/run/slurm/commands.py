@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from pytest_mitosis.model import PlanError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -18,6 +21,7 @@ if TYPE_CHECKING:
 
 SECONDS = 60.0
 """How long a command may take; a busy controller answers late."""
+NEEDED = ("sbatch", "squeue")
 _FIELDS = "%F|%K|%T|%N|%j|%r"
 
 
@@ -56,6 +60,28 @@ class Facts:
 def task_id(job: str, task: str | int) -> str:
     """``12_3``, as Slurm's commands take it."""
     return f"{job}_{task}"
+
+
+def require_cluster(launcher: str) -> None:
+    """Make sure that trials can be handed over from here.
+
+    Raises
+    ------
+    PlanError
+        If Slurm is not installed, or its controller does not answer.
+    """
+    if lacking := [name for name in NEEDED if shutil.which(name) is None]:
+        raise PlanError(
+            f"--exp-launcher {launcher} needs Slurm, and there is no {' and no '.join(lacking)} "
+            "here: run on a login node of the cluster, write scripts for one with --exp-generate, "
+            "or run on this machine with --exp-launcher kernel"
+        )
+    try:
+        queue()
+    except SlurmError as error:
+        raise PlanError(
+            f"Slurm does not answer, so nothing was submitted (what it has runs on): {error}"
+        ) from None
 
 
 def submit(script: Path) -> str:

@@ -204,12 +204,10 @@ class SlurmLauncher:
         try:
             job = commands.submit(script)
         except SlurmError as error:
-            failure = Failure("NotSubmitted", f"Slurm did not take it: {error}")
-            for one in handles:
-                record_end(one.order.folder, Status.CRASHED, failure)
-                let_go(one.order.folder)
-                one.ended = recorded(one.order.folder)
-            return
+            job = self.watching.find(batch.id)  # it may be taken, and only the answer be lost
+            if not job:
+                refuse(handles, Failure("NotSubmitted", f"Slurm did not take it: {error}"))
+                return
         batch.submitted(job)
         self.say(f"{_count(handles)} submitted to Slurm as job {job}")
         self.watching.hasten()
@@ -268,6 +266,14 @@ class SlurmLauncher:
 
 def _count(handles: Sequence[SlurmHandle]) -> str:
     return "1 trial" if len(handles) == 1 else f"{len(handles)} trials"
+
+
+def refuse(handles: Sequence[SlurmHandle], failure: Failure) -> None:
+    """Record that trials were not handed over."""
+    for one in handles:
+        record_end(one.order.folder, Status.CRASHED, failure)
+        let_go(one.order.folder)
+        one.ended = recorded(one.order.folder)
 
 
 def recorded(folder: Path) -> tuple[Trial, Outcome]:

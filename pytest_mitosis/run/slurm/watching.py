@@ -59,6 +59,12 @@ class Watching:
         """Ask soon: something was submitted or cancelled."""
         self._pause, self._next = SHORTEST_POLL, time.monotonic() + SHORTEST_POLL
 
+    def find(self, batch: str) -> str:
+        """The number of a batch's job, asked of Slurm by name; empty if it has none."""
+        with contextlib.suppress(SlurmError):
+            return next((one.job for one in commands.queue().values() if one.name == batch), "")
+        return ""
+
     def is_final(self, folder: Path) -> bool:
         """Whether what is recorded of a trial is its end, and Slurm holds it no more."""
         if place_of(folder) is not None:
