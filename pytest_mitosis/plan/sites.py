@@ -38,7 +38,9 @@ class Site:
     jobs : int or None
         How many trials of equal needs run at once; None for all.
     per_job : int
-        How many trials one job runs, one after the other.
+        How many trials one job runs.
+    at_once : int
+        How many of those it runs at the same time.
     warn : float
         Seconds before its time limit at which a trial is told to save.
     requeue : bool
@@ -60,6 +62,7 @@ class Site:
     setup: tuple[str, ...] = ()
     jobs: int | None = None
     per_job: int = 1
+    at_once: int = 1
     warn: float = 60.0
     requeue: bool = True
     snapshot: bool = True
@@ -69,8 +72,8 @@ class Site:
 
 
 OWN_KEYS = (
-    "kind", "flags", "setup", "jobs", "per-job", "warn", "requeue", "snapshot", "poll", "python",
-    "node-launcher",
+    "kind", "flags", "setup", "jobs", "per-job", "at-once", "warn", "requeue", "snapshot", "poll",
+    "python", "node-launcher",
 )  # fmt: skip
 
 
@@ -98,6 +101,13 @@ def _read_site(name: str, entry: Mapping[str, Any], where: str) -> Site:
         if key not in known:
             raise PlanError(f"{where} has an unknown key {key!r}; {say_what_exists(key, known)}")
     default = Site(name)
+    per_job = _number(entry, "per-job", where) or default.per_job
+    at_once = _number(entry, "at-once", where) or default.at_once
+    if at_once > per_job:
+        raise PlanError(
+            f"{where} at-once is {at_once}, and a job has {per_job} of the trials; "
+            f"set per-job to {at_once} or more"
+        )
     return Site(
         name,
         kind=_choice(entry, "kind", SLURM, KINDS, where),
@@ -105,7 +115,8 @@ def _read_site(name: str, entry: Mapping[str, Any], where: str) -> Site:
         flags=_lines(entry, "flags", where),
         setup=_lines(entry, "setup", where),
         jobs=_number(entry, "jobs", where),
-        per_job=_number(entry, "per-job", where) or default.per_job,
+        per_job=per_job,
+        at_once=at_once,
         warn=read_seconds(entry.get("warn"), f"{where} warn") or default.warn,
         requeue=_flag(entry, "requeue", where),
         snapshot=_flag(entry, "snapshot", where),

@@ -10,14 +10,22 @@ from pytest_mitosis.identity.code import installed_versions
 from pytest_mitosis.model import PlanError, Status
 from pytest_mitosis.plan.resources import Request
 from pytest_mitosis.plan.sites import Site, read_sites
+from pytest_mitosis.run.slurm.checks import other_environment
 from pytest_mitosis.run.slurm.commands import Facts
 from pytest_mitosis.run.slurm.ends import end_of
-from pytest_mitosis.run.slurm.node import other_environment
+from pytest_mitosis.run.slurm.node import own_gpus
 from pytest_mitosis.run.slurm.script import Array, read_limit
 
 
-def options(site: Site, request: Request, trials: int = 100, throttle: int | None = None):
-    text = Array(Path("/trials/.batches/mitosis-a"), trials, request, throttle, "/py").text(site)
+def options(
+    site: Site,
+    request: Request,
+    trials: int = 100,
+    throttle: int | None = None,
+    at_once: int = 1,
+):
+    folder = Path("/trials/.batches/mitosis-a")
+    text = Array(folder, trials, request, throttle, "/py", at_once).text(site)
     return [one.removeprefix("#SBATCH ") for one in text.splitlines() if one.startswith("#SBATCH")]
 
 
@@ -35,6 +43,24 @@ def test_trials_of_one_job_have_a_line_each_and_their_time_adds_up():
     found = options(site, Request(timeout=60.0), trials=20)
     assert "--array=0-2" in found
     assert "--time=10" in found
+
+
+def test_trials_of_one_job_that_run_at_once_ask_for_what_all_of_them_need():
+    site = Site("short", per_job=10, at_once=4)
+    request = Request(2, 1, 100 * 1024**2, 60.0)
+    found = options(site, request, trials=20, throttle=9, at_once=4)
+    # Three rounds of a minute each, two jobs of four are at most nine at once.
+    assert {"--array=0-1%2", "--cpus-per-task=8", "--gres=gpu:4", "--mem=400M"} <= {*found}
+    assert "--time=6" in found
+    assert "--cpus-per-task=4" in options(site, Request(), at_once=4)
+
+
+def test_trials_of_one_job_see_a_gpu_of_their_own(monkeypatch):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1,4,5")
+    assert [own_gpus(slot, 2)["CUDA_VISIBLE_DEVICES"] for slot in range(2)] == ["0,1", "4,5"]
+    assert own_gpus(0, 1) == {}
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES")
+    assert own_gpus(1, 2) == {}
 
 
 def test_warning_leaves_most_of_a_short_limit_to_the_trial():
@@ -105,6 +131,10 @@ def test_ends_have_words_of_their_own(tmp_path, facts, began, status, kind, word
         ({"kernel": {}}, "[x]: kernel is the name of a launcher there is; choose another"),
         ({"gpu": {"kind": "pbs"}}, "[x].gpu kind is 'pbs'; it can be slurm"),
         ({"gpu": {"setup": "module"}}, "[x].gpu setup has to be a list of lines, not 'module'"),
+        (
+            {"gpu": {"per-job": 2, "at-once": 4}},
+            "[x].gpu at-once is 4, and a job has 2 of the trials; set per-job to 4 or more",
+        ),
         ({"gpu": {"partition": ""}}, "[x].gpu partition is empty; leave it out"),
     ],
 )

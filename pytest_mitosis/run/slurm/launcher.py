@@ -173,7 +173,10 @@ class SlurmLauncher:
                 self._send(request, handles[first : first + step])
 
     def _send(self, request: Request, handles: list[SlurmHandle]) -> None:
+        throttle = self.terms.throttle or self.site.jobs
+        at_once = min(self.site.at_once, throttle or self.site.at_once)
         facts = {
+            "at_once": at_once,
             "launcher": self.site.name,
             "node_launcher": self.site.node_launcher,
             "generated": self.terms.generate,
@@ -190,10 +193,9 @@ class SlurmLauncher:
         batch = make_batch(self.store, trials, facts, per_task=self.site.per_job)
         for number, one in enumerate(handles):
             one.place = Place(batch.id, number // self.site.per_job)
-        throttle = self.terms.throttle or self.site.jobs
         python = self.site.python or sys.executable
         script = write_script(
-            Array(batch.folder, len(handles), request, throttle, python), self.site
+            Array(batch.folder, len(handles), request, throttle, python, at_once), self.site
         )
         if self.terms.generate:
             self.say(f"{_count(handles)} written; submit with: sbatch {script}")

@@ -1,6 +1,7 @@
 """A trial on a node: begun there, run to its end or to Slurm's, and recorded by its own process.
 
-Runs in the process that Slurm starts, one trial after the other. Nobody else has to live.
+Runs in the process that Slurm starts, one trial after the other or some at once. Nobody else has
+to live.
 """
 
 from __future__ import annotations
@@ -9,19 +10,18 @@ import contextlib
 import os
 import signal
 import time
+from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Self
 
-from pytest_mitosis.identity.code import installed_versions
-from pytest_mitosis.identity.imported import ImportedFile
-from pytest_mitosis.identity.repository import RepositoryState
-from pytest_mitosis.identity.verdicts import verdicts
 from pytest_mitosis.model import Failure, Job, Status, StoreError, Trial
 from pytest_mitosis.run.environment import scheduler_variables
 from pytest_mitosis.run.launcher import Launcher, Order
 from pytest_mitosis.run.launchers import make_launcher
 from pytest_mitosis.run.loop import LoopHandle
+from pytest_mitosis.run.machine import VISIBLE
 from pytest_mitosis.run.slurm import commands
+from pytest_mitosis.run.slurm.checks import CodeJudge, other_environment
 from pytest_mitosis.run.slurm.commands import SlurmError, task_id
 from pytest_mitosis.run.slurm.ends import stopped
 from pytest_mitosis.run.slurm.watching import record_end
@@ -39,7 +39,7 @@ from pytest_mitosis.store.folder import (
 from pytest_mitosis.store.owners import this_process
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
     from pathlib import Path
     from types import FrameType
 
@@ -49,11 +49,10 @@ OF_AN_END = (
 )
 """What a manifest says of an attempt that ended."""
 WALL_TIME = "WallTime"
+NO_TURN = "its Slurm job came to its time limit before this trial's turn"
 LOG_SECONDS = 1.0
-
-
-class Told(KeyboardInterrupt):
-    """Slurm told this process to stop."""
+TICK = 0.2
+"""Seconds between two looks at what Slurm told this process."""
 
 
 @dataclass
@@ -62,7 +61,6 @@ class Notices:
 
     warned: bool = False
     ended: bool = False
-    is_waiting: bool = False
     before: dict[int, Any] = field(default_factory=dict)
 
     def __enter__(self) -> Self:
@@ -82,18 +80,27 @@ class Notices:
     def _hear(self, number: int, _frame: FrameType | None) -> None:
         self.warned |= number == signal.SIGUSR1
         self.ended |= number == signal.SIGTERM
-        if self.is_waiting:
-            self.is_waiting = False
-            raise Told
+
+
+@dataclass(frozen=True, eq=False)
+class UnderWay:
+    """A trial that runs, in one of the job's slots."""
+
+    handle: LoopHandle
+    batch: Batch
+    slot: int
 
 
 @dataclass
 class Node:
-    """Runs the trials of one task."""
+    """Runs the trials of one task, some at once if its batch says so."""
 
     notices: Notices
     worst: int = 0
     launcher: Launcher | None = None
+    under_way: list[UnderWay] = field(default_factory=list)
+    slots: int = 1
+    ended: int = 0
 
     def close(self) -> None:
         """End what was started for all trials."""
@@ -102,68 +109,103 @@ class Node:
 
     def run(self, folders: Sequence[Path]) -> None:
         """Run the trials in ``folders``; those left when Slurm says stop stay as they are."""
-        for folder in folders:
-            if self.notices.any:
-                self.worst = 1
-                return
-            self._run(folder)
+        left = deque(folders)
+        while left or self.under_way:
+            while left and len(self.under_way) < self.slots and not self.notices.any:
+                self._begin(left.popleft())
+            if self.under_way:
+                self._await()
+            elif self.notices.any:
+                break
+        if left:
+            self.worst = 1
+            self._leave(left)
 
-    def _run(self, folder: Path) -> None:
+    def _begin(self, folder: Path) -> None:
         place = place_of(folder)
         if place is None:
             print(f"{folder}: its end is recorded, there is nothing to do")
             return
-        store = _store_of(folder)
-        batch = read_batch(store, place.batch)
+        batch = read_batch(_store_of(folder), place.batch)
+        self.slots = int(batch.record.get("at_once", 1))
         trial = begin_here(folder)
-        if trial is not None:
-            self._take_to_its_end(trial, batch, store)
-        let_go_unless_requeued(folder)
-        if place_of(folder) is None:
-            say_ended(store, batch.id, folder.name.partition("-")[2])
-
-    def _take_to_its_end(self, trial: Trial, batch: Batch, store: Path) -> None:
-        folder = trial.folder
-        if failure := other_environment(batch.record.get("versions", {})):
+        if trial is None:
+            self._settle(folder, batch)
+        elif failure := other_environment(batch.record.get("versions", {})):
             record_end(folder, Status.CRASHED, failure)
             print(f"{trial.id}: {failure.message}")
             self.worst = 1
-            return
+            self._settle(folder, batch)
+        else:
+            self._start(folder, batch)
+
+    def _start(self, folder: Path, batch: Batch) -> None:
+        if self.launcher is None:
+            self.launcher = make_launcher(str(batch.record.get("node_launcher", "kernel")))
+        slot = min(set(range(self.slots)) - {one.slot for one in self.under_way})
         held = read_json(folder / QUEUED)
         order = Order(
             Job.from_json(read_json(folder / JOB)),
             folder,
-            store,
+            _store_of(folder),
             tuple((str(name), str(value)) for name, value in held.get("facts", ())),
             tuple(map(str, held.get("notes", ()))),
             judge=CodeJudge(batch.record),
+            variables={**os.environ, **own_gpus(slot, self.slots)},
         )
-        ended = self._drive(order, batch)
-        print(f"{ended.status.value}: {order.job.experiment}[{order.job.key}] in {folder}")
-        self.worst |= ended.status is not Status.DONE
-
-    def _drive(self, order: Order, batch: Batch) -> Trial:
-        """Run one trial; when Slurm says stop, it has the time that is left to save."""
-        if self.launcher is None:
-            self.launcher = make_launcher(str(batch.record.get("node_launcher", "kernel")))
-        launcher = self.launcher
-        handle = launcher.submit(order)
+        handle = self.launcher.submit(order)
         assert isinstance(handle, LoopHandle)
-        attempt = handle.attempt
-        attempt.is_told = lambda: self.notices.ended  # by Slurm, and all of its processes
-        try:
-            self.notices.is_waiting = True
-            if not self.notices.any:
-                launcher.wait([handle])
-        except Told:
-            pass
-        self.notices.is_waiting = False
-        if self.notices.any and not handle.is_done():
-            attempt.stopped_as = self._ending(batch)
+        handle.attempt.is_told = lambda: self.notices.ended  # by Slurm, and all of its processes
+        self.under_way.append(UnderWay(handle, batch, slot))
+
+    def _await(self) -> None:
+        """Take those that end to their records; when Slurm says stop, all have time to save."""
+        assert self.launcher is not None
+        handles = [one.handle for one in self.under_way]
+        while not self.notices.any:
+            if self.launcher.wait(handles, TICK):
+                break
+        else:
+            self._stop()
+        done = [one for one in self.under_way if one.handle.is_done()]
+        self.under_way = [one for one in self.under_way if one not in done]
+        for one in done:
+            ended, job = one.handle.result()[0], one.handle.order.job
+            print(f"{ended.status.value}: {job.experiment}[{job.key}] in {ended.folder}")
+            self.worst |= ended.status is not Status.DONE
+            self.ended += ended.status in {Status.DONE, Status.CRASHED}
+            self._settle(ended.folder, one.batch)
+
+    def _stop(self) -> None:
+        """End all that run, each in order, and wait until they are recorded."""
+        assert self.launcher is not None
+        for one in self.under_way:
+            attempt = one.handle.attempt
+            attempt.stopped_as = self._ending(one.batch)
             if not self.notices.ended:  # else Slurm waits no longer than KillWait
-                attempt.grace = max(attempt.grace, float(batch.record["warn"]) / 2)
-            launcher.cancel(handle)
-        return handle.result()[0]
+                attempt.grace = max(attempt.grace, float(one.batch.record["warn"]) / 2)
+            self.launcher.cancel(one.handle)
+        for one in self.under_way:
+            self.launcher.wait([one.handle])
+
+    def _settle(self, folder: Path, batch: Batch) -> None:
+        let_go_unless_requeued(folder)
+        if place_of(folder) is None:
+            say_ended(_store_of(folder), batch.id, folder.name.partition("-")[2])
+
+    def _leave(self, folders: Iterable[Path]) -> None:
+        """What Slurm left no time for goes on later, if this job came to the end of any."""
+        if self.notices.ended:
+            return  # Slurm says what becomes of them
+        batch = None
+        for folder in folders:
+            if (place := place_of(folder)) is None:
+                continue
+            batch = batch or read_batch(_store_of(folder), place.batch)
+            if is_requeued() or (self.ended and put_back(batch)):
+                return
+            record_end(folder, Status.INTERRUPTED, Failure(WALL_TIME, NO_TURN))
+            self._settle(folder, batch)
 
     def _ending(self, batch: Batch) -> tuple[Status, Failure]:
         task = this_task()
@@ -185,6 +227,15 @@ def run_on_node(folders: Sequence[Path]) -> int:
         with contextlib.closing(node):
             node.run(folders)
     return int(node.worst)
+
+
+def own_gpus(slot: int, slots: int) -> dict[str, str]:
+    """The part of a job's GPUs that the trial in one of its slots may see."""
+    visible = [one for one in os.environ.get(VISIBLE, "").split(",") if one]
+    each = len(visible) // slots
+    if slots == 1 or not each:
+        return {}
+    return {VISIBLE: ",".join(visible[slot * each : (slot + 1) * each])}
 
 
 def begin_here(folder: Path) -> Trial | None:
@@ -232,11 +283,16 @@ def _requeue(folder: Path) -> bool:
     """Put this task back, to go on from its checkpoints with a new time limit."""
     place = place_of(folder)
     assert place is not None
-    if not read_batch(_store_of(folder), place.batch).record.get("requeue"):
-        return False
     checkpoints = folder / "checkpoints"
     if not checkpoints.is_dir() or not any(checkpoints.iterdir()):
         return False  # it would begin anew and come no further
+    return put_back(read_batch(_store_of(folder), place.batch))
+
+
+def put_back(batch: Batch) -> bool:
+    """Put this task back into Slurm's queue; whether the site wants that and Slurm does it."""
+    if not batch.record.get("requeue"):
+        return False
     try:
         commands.requeue(this_task())
     except SlurmError:
@@ -254,45 +310,6 @@ def is_requeued() -> bool:
     """Whether Slurm has put this task back into its queue while it still runs."""
     facts = commands.facts_of(this_task())
     return facts.restarts > int(os.environ.get("SLURM_RESTART_COUNT") or 0)
-
-
-def other_environment(wanted: dict[str, str]) -> Failure | None:
-    """What is installed here otherwise than where the trial was submitted; None if all is alike."""
-    here = installed_versions()
-    differs = [
-        f"{name} {version} is {here.get(name, 'not installed')}"
-        for name, version in wanted.items()
-        if here.get(name) != version
-    ]
-    if not differs:
-        return None
-    more = f" and {len(differs) - 3} more" if len(differs) > 3 else ""
-    words = (
-        f"the environment on {os.uname().nodename} is not that of the session: "
-        f"{'; '.join(differs[:3])}{more}; install the same there, or name its Python in "
-        "[tool.mitosis.launchers]"
-    )
-    return Failure("OtherEnvironment", words)
-
-
-@dataclass(frozen=True, slots=True)
-class CodeJudge:
-    """Says which imported files taint a trial, by what its batch says of the code."""
-
-    record: dict[str, Any]
-
-    def __call__(self, imported: Sequence[dict[str, Any]]) -> tuple[str, ...]:
-        """Sentences on the files that are not what the commit holds."""
-        if "states" not in self.record:
-            return ()  # a draft vouches for none
-        files = [ImportedFile.from_json(one) for one in imported]
-        states = [RepositoryState.from_json(one) for one in self.record["states"]]
-        copy = str(self.record.get("worktree") or "")
-        copied = [one for one in files if copy and one.path.is_relative_to(copy)]
-        others = [one for one in files if one not in copied]
-        found = verdicts(copied, states)  # checked out after the session began, edited by nobody
-        found += verdicts(others, states, since=self.record.get("since"))
-        return tuple(str(one) for one in found)
 
 
 def _store_of(folder: Path) -> Path:

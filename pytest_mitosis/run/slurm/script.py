@@ -26,13 +26,14 @@ SHORTEST_WARNING = 15.0
 
 @dataclass(frozen=True, slots=True)
 class Array:
-    """A job array: trials of equal needs, ``site.per_job`` of them a task."""
+    """A job array: trials of equal needs, ``site.per_job`` of them a task, some at once."""
 
     folder: Path
     trials: int
     request: Request
     throttle: int | None
     python: str
+    at_once: int = 1
 
     def text(self, site: Site) -> str:
         """The script, ready for sbatch."""
@@ -50,10 +51,10 @@ class Array:
         )
 
     def _options(self, site: Site, tasks: int) -> list[str]:
-        throttle = f"%{self.throttle}" if self.throttle else ""
+        throttle = f"%{max(1, self.throttle // self.at_once)}" if self.throttle else ""
         place = str(self.folder).replace("%", "%%")
         request = self.request
-        limit = _limit(site, request)
+        limit = _limit(site, request, math.ceil(site.per_job / self.at_once))
         options = [
             f"--job-name={self.folder.name}",
             f"--array=0-{tasks - 1}{throttle}",
@@ -64,12 +65,12 @@ class Array:
             "--nodes=1",
             "--ntasks=1",
         ]
-        if request.cpus:
-            options.append(f"--cpus-per-task={request.cpus}")
+        if request.cpus or self.at_once > 1:
+            options.append(f"--cpus-per-task={max(1, request.cpus) * self.at_once}")
         if request.gpus:
-            options.append(f"--gres=gpu:{request.gpus}")
+            options.append(f"--gres=gpu:{request.gpus * self.at_once}")
         if request.memory:
-            options.append(f"--mem={math.ceil(request.memory / 1024**2)}M")
+            options.append(f"--mem={math.ceil(request.memory / 1024**2) * self.at_once}M")
         if limit is not None and "time" not in site.options:
             options.append(f"--time={math.ceil(limit / 60)}")
         options.append(f"--signal=B:USR1@{math.ceil(_warning(site, limit))}")
@@ -99,13 +100,13 @@ def read_limit(text: str) -> float | None:
     return float(numbers[0] * 60 + (numbers[1] if len(numbers) == 2 else 0))
 
 
-def _limit(site: Site, request: Request) -> float | None:
+def _limit(site: Site, request: Request, rounds: int) -> float | None:
     """The time limit of the site's table, else what follows from what trials may take."""
     if "time" in site.options:
         return read_limit(site.options["time"])
     if request.timeout is None:
         return None
-    return request.timeout * site.per_job + STARTUP_SECONDS + site.warn
+    return request.timeout * rounds + STARTUP_SECONDS + site.warn
 
 
 def _warning(site: Site, limit: float | None) -> float:
