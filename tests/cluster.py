@@ -1,7 +1,8 @@
 """A real Slurm from nothing in a folder, on the loopback interface, ended by the ids it started.
 
-Needs Debian's packages slurmctld, slurmd, slurm-client and munge; neither root, systemd, cgroups
-nor anybody's configuration. Used by tests and by ``benchmarks/slurm.py``.
+Needs Debian's packages slurmctld, slurmd, slurm-client and munge, with accounting also slurmdbd and
+mariadb-server; neither root, systemd, cgroups nor anybody's configuration. Used by tests and by
+``benchmarks/slurm.py``.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 NEEDED = ("munged", "slurmctld", "slurmd", "sbatch", "squeue", "scontrol", "scancel")
+NEEDED_TO_ACCOUNT = ("slurmdbd", "mariadbd", "mariadb-install-db", "sacct", "sacctmgr")
 PR_SET_PDEATHSIG = 1  # from linux/prctl.h
 SYSTEM_PATH = "/usr/sbin:/sbin"
 CONFIGURATION = """\
@@ -65,10 +67,34 @@ NODE = (
 )
 
 
-def missing() -> list[str]:
+ACCOUNTED = """\
+AccountingStorageType=accounting_storage/slurmdbd
+AccountingStorageHost=127.0.0.1
+AccountingStoragePort={port}
+AccountingStoragePass={base}/munge.sock
+"""
+ACCOUNTING = """\
+AuthType=auth/munge
+AuthInfo=socket={base}/munge.sock
+DbdHost={host}
+DbdAddr=127.0.0.1
+DbdPort={port}
+SlurmUser={user}
+StorageType=accounting_storage/mysql
+StorageHost=127.0.0.1
+StoragePort={database}
+StorageUser=slurm
+StoragePass={password}
+StorageLoc=slurm
+LogFile={base}/slurmdbd.log
+PidFile={base}/slurmdbd.pid
+"""
+
+
+def missing(needed: tuple[str, ...] = NEEDED) -> list[str]:
     """The programs of Slurm that are not installed here."""
     path = os.pathsep.join([os.environ.get("PATH", os.defpath), SYSTEM_PATH])
-    return [name for name in NEEDED if shutil.which(name, path=path) is None]
+    return [name for name in needed if shutil.which(name, path=path) is None]
 
 
 @dataclass
@@ -79,7 +105,9 @@ class Cluster:
     nodes: int = 2
     cpus: int = 4
     node_timeout: int = 300
+    accounting: bool = False
     processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
+    _accounts: tuple[int, int] = (0, 0)
 
     @property
     def environment(self) -> dict[str, str]:
@@ -93,10 +121,20 @@ class Cluster:
         (self.base / "state").mkdir()
         self._configure()
         self._start_munge()
-        self._start("slurmctld", "-D", "-i")
+        if self.accounting:
+            self._start_accounting()
+        self.start_controller()
         for number in range(self.nodes):
             self.start_node(number)
         self.until(lambda: self._idle() == self.nodes)
+
+    def start_controller(self, *, knows_jobs: bool = True) -> None:
+        """Start, or start again, the controller, with what it knew before or without."""
+        self._start("slurmctld", "-D", "-i" if knows_jobs else "-c")
+
+    def kill_controller(self) -> None:
+        """End the controller at once."""
+        self._kill("slurmctld")
 
     def start_node(self, number: int) -> None:
         """Start, or start again, the daemon of a node."""
@@ -112,13 +150,13 @@ class Cluster:
         daemon.wait()
 
     def run(self, *command: str, check: bool = True) -> str:
-        """What a command of Slurm's prints."""
+        """What a command of Slurm's prints; unchecked also what it complains of."""
         done = subprocess.run(
             command, env=self._variables(), capture_output=True, text=True, check=False
         )
         if check and done.returncode:
             raise RuntimeError(f"{' '.join(command)}: {done.stderr.strip()}")
-        return done.stdout
+        return done.stdout if check else done.stdout + done.stderr
 
     def until(self, condition, seconds: float = 60.0) -> None:
         """Return once ``condition()`` holds."""
@@ -153,11 +191,16 @@ class Cluster:
             process.wait()
         self.processes.clear()
 
+    def _kill(self, name: str) -> None:
+        process = self.processes.pop(name)
+        process.kill()
+        process.wait()
+
     def _idle(self) -> int:
         return int(self.run("sinfo", "-h", "-t", "idle", "-p", "main", "-o", "%D").strip() or 0)
 
     def _configure(self) -> None:
-        ports = _free_ports(self.nodes + 1)
+        ports = _free_ports(self.nodes + 3)
         host = socket.gethostname().partition(".")[0]
         nodes = "\n".join(
             NODE.format(number=number, host=host, port=ports[number + 1], cpus=self.cpus)
@@ -171,9 +214,50 @@ class Cluster:
             nodes=nodes,
             node_timeout=self.node_timeout,
         )
+        if self.accounting:
+            self._configure_accounting(host, *ports[-2:])
+            text += ACCOUNTED.format(base=self.base, port=ports[-1])
         (self.base / "slurm.conf").write_text(text)
         gpus = "Name=gpu File=/dev/null\nName=gpu File=/dev/zero\n"
         (self.base / "gres.conf").write_text(gpus)
+
+    def _configure_accounting(self, host: str, database: int, port: int) -> None:
+        password, self._accounts = secrets.token_hex(16), (database, port)
+        text = ACCOUNTING.format(
+            base=self.base,
+            host=host,
+            user=getpass.getuser(),
+            port=port,
+            database=database,
+            password=password,
+        )
+        with (self.base / "slurmdbd.conf").open("w") as file:
+            (self.base / "slurmdbd.conf").chmod(0o600)
+            file.write(text)
+        own = "slurm@'127.0.0.1'"
+        (self.base / "accounts.sql").write_text(
+            "CREATE DATABASE slurm;\n"
+            f"CREATE USER {own} IDENTIFIED BY '{password}';\n"
+            f"GRANT ALL ON slurm.* TO {own};\n"
+        )
+
+    def _start_accounting(self) -> None:
+        """A database with nothing in it, and the daemon that writes to it."""
+        user = f"--user={getpass.getuser()}"
+        self.run(
+            *("mariadb-install-db", "--no-defaults", f"--datadir={self.base}/accounts", user),
+            *("--auth-root-authentication-method=normal", "--skip-test-db"),
+        )
+        self._start(
+            *("mariadbd", "--no-defaults", f"--datadir={self.base}/accounts", user),
+            *(f"--socket={self.base}/accounts.sock", f"--pid-file={self.base}/accounts.pid"),
+            *("--bind-address=127.0.0.1", f"--port={self._accounts[0]}", "--skip-name-resolve"),
+            *(f"--init-file={self.base}/accounts.sql", "--innodb-flush-log-at-trx-commit=0"),
+        )
+        self.until(lambda: _listens(self._accounts[0]))
+        self._start("slurmdbd", "-D")
+        self.until(lambda: _listens(self._accounts[1]))
+        self.run("sacctmgr", "-i", "add", "cluster", "tests")
 
     def _start_munge(self) -> None:
         key = self.base / "munge.key"
@@ -247,6 +331,12 @@ def _descendants(pid: int) -> list[int]:
             found.append(child)
             queue.append(child)
     return found
+
+
+def _listens(port: int) -> bool:
+    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1.0):
+        return True
+    return False
 
 
 def _free_ports(count: int) -> list[int]:

@@ -9,6 +9,8 @@ import pytest
 from cluster import Cluster
 from conftest import Project
 
+from .waits import Waits
+
 SITE = """\
 [tool.mitosis.launchers.slurm]
 poll = 1
@@ -31,6 +33,19 @@ def site(
     project.write("pyproject.toml", SITE)
     yield project
     cluster.empty()
+
+
+@pytest.fixture
+def waits(site):
+    made = []
+
+    def make(names):
+        made.append(Waits(site, names))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.kill()
 
 
 def on_slurm(project: Project, *arguments: str) -> subprocess.CompletedProcess[str]:

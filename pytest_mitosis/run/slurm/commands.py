@@ -129,7 +129,7 @@ def facts_of(task: str) -> Facts:
 
 
 def cancel(tasks: Iterable[str]) -> None:
-    """End tasks, waiting or running.
+    """End tasks, waiting or running; those that Slurm does not know any more have ended.
 
     Raises
     ------
@@ -138,7 +138,11 @@ def cancel(tasks: Iterable[str]) -> None:
     """
     given = list(tasks)
     if given:
-        _run("scancel", *given)
+        try:
+            _run("scancel", *given)
+        except SlurmError as error:
+            if "Invalid job id" not in str(error):
+                raise
 
 
 def requeue(task: str) -> None:
