@@ -126,7 +126,7 @@ class Cluster:
         self.start_controller()
         for number in range(self.nodes):
             self.start_node(number)
-        self.until(lambda: self._idle() == self.nodes)
+        self.until(lambda: self.idle() == self.nodes)
 
     def start_controller(self, *, knows_jobs: bool = True) -> None:
         """Start, or start again, the controller, with what it knew before or without."""
@@ -196,7 +196,8 @@ class Cluster:
         process.kill()
         process.wait()
 
-    def _idle(self) -> int:
+    def idle(self) -> int:
+        """How many nodes take jobs."""
         return int(self.run("sinfo", "-h", "-t", "idle", "-p", "main", "-o", "%D").strip() or 0)
 
     def _configure(self) -> None:

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-import subprocess
 from pathlib import Path
 
-import pytest
 from conftest import manifest
 
 from pytest_mitosis.store.results import load_result
@@ -26,18 +23,6 @@ def test_folder_that_cannot_be_made_is_one_sentence(project):
     assert last.startswith("exit 13: the trials folder ")
     assert "cannot be written: Not a directory" in last
     assert "Traceback" not in result.stdout.str()
-
-
-@pytest.fixture
-def small_disk(tmp_path):
-    """A file system of 4 MB."""
-    place = tmp_path / "disk"
-    place.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(place)]
-    if os.geteuid() != 0 or subprocess.run(mount, capture_output=True).returncode:
-        pytest.skip("mounting a small file system needs root")
-    yield place
-    subprocess.run(["umount", "-l", str(place)], check=True)
 
 
 def test_full_disk_is_told_and_nothing_is_done(project, small_disk):

@@ -149,10 +149,7 @@ def test_second_ctrl_c_cancels_and_what_was_saved_is_continued(site, waits):
     session = grid.start()
     grid.until_begun("only")
     session.send_signal(signal.SIGINT)
-    lines = iter(session.stdout.readline, "")
-    assert any(
-        "1 trial goes on at the cluster; press Ctrl-C again to cancel" in one for one in lines
-    )
+    assert grid.hears(session, "1 trial goes on at the cluster; press Ctrl-C again to cancel")
     session.send_signal(signal.SIGINT)
     out, _ = session.communicate(timeout=60)
     assert session.returncode == 2

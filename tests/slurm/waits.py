@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
 import time
 
 from conftest import manifest
@@ -52,6 +53,16 @@ class Waits:
         )
         self.sessions.append(session)
         return session
+
+    def hears(self, session, *words):
+        """Whether a session says a line with all of ``words``; one that never does is ended."""
+        timer = threading.Timer(90, session.kill)
+        timer.start()
+        try:
+            lines = iter(session.stdout.readline, "")
+            return any(all(word in line for word in words) for line in lines)
+        finally:
+            timer.cancel()
 
     def kill(self):
         """End all sessions at once, as a machine does that is switched off."""

@@ -31,6 +31,8 @@ HOPELESS = (
     "launch failed requeued held",
 )
 """Reasons to wait that do not go away by waiting."""
+UNCERTAIN = ("DOWN, DRAINED",)
+"""Reasons to wait that may be an operator's, or only other people's jobs."""
 _STATES = {
     "CANCELLED": (Status.INTERRUPTED, "Cancelled", "was cancelled"),
     "PREEMPTED": (Status.INTERRUPTED, "Preempted", "was preempted by a job that goes before it"),
@@ -78,6 +80,13 @@ def end_of(task: str, facts: Facts, log: Path, *, began: bool) -> tuple[Status, 
         told += ", before Python started there"
     why = [state, facts.reason if facts.reason != "None" else ""]
     return status, Failure(kind, f"{told} ({', '.join(filter(None, why))})", said)
+
+
+def outlook(why: str) -> str:
+    """What can be said of a reason to wait; empty if it is an ordinary one."""
+    if any(reason in why for reason in HOPELESS):
+        return "which does not go away by waiting"
+    return "which may take long" if any(reason in why for reason in UNCERTAIN) else ""
 
 
 def stopped(task: str, log: Path, *, is_requeued: bool) -> Failure:

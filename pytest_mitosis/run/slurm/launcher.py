@@ -19,7 +19,7 @@ from pytest_mitosis.run.copies import keep_alive
 from pytest_mitosis.run.launcher import LeftRunning
 from pytest_mitosis.run.slurm import commands
 from pytest_mitosis.run.slurm.commands import SlurmError
-from pytest_mitosis.run.slurm.ends import HOPELESS
+from pytest_mitosis.run.slurm.ends import outlook
 from pytest_mitosis.run.slurm.script import Array, write_script
 from pytest_mitosis.run.slurm.watching import Watching, record_end
 from pytest_mitosis.store.batches import (
@@ -232,17 +232,17 @@ class SlurmLauncher:
             self.say(f"{self.watching.problem}; jobs run on, it is asked again")
 
     def _tell_hopeless(self, handles: list[SlurmHandle]) -> None:
-        """Say, once for each reason, that trials wait for what does not come by waiting."""
+        """Say, once for each reason, that trials wait for what may not come by waiting."""
         waiting: dict[str, list[SlurmHandle]] = {}
         for one in handles:
             why = one.waits()
-            if any(reason in why for reason in HOPELESS):
+            if outlook(why):
                 waiting.setdefault(why, []).append(one)
         for why, those in waiting.items():
             if why not in self._told:
                 self._told.add(why)
                 self.say(
-                    f"{_count(those)} in Slurm's queue: {why}, which does not go away by waiting; "
+                    f"{_count(those)} in Slurm's queue: {why}, {outlook(why)}; "
                     f"pytest-mitosis cancel {those[0].order.job.trial} gives up"
                 )
 
