@@ -32,7 +32,7 @@ SlurmctldPort={ports[0]}
 SlurmUser={user}
 SlurmdUser={user}
 AuthType=auth/munge
-AuthInfo=socket={base}/munge.sock
+AuthInfo=socket={base}/munge.sock,cred_expire=10
 CredType=cred/munge
 StateSaveLocation={base}/state
 SlurmdSpoolDir={base}/spool-%n
@@ -132,6 +132,19 @@ class Cluster:
         """Start, or start again, the controller, with what it knew before or without."""
         self._start("slurmctld", "-D", "-i" if knows_jobs else "-c")
 
+    def recover(self) -> None:
+        """Start a controller that was killed, whose jobs and nodes are as it last saved them."""
+
+        def is_up() -> bool:
+            nodes = f"nodename=n[0-{self.nodes - 1}]"
+            self.run("scontrol", "update", nodes, "state=RESUME", check=False)
+            return self.idle() == self.nodes
+
+        self.start_controller()
+        self.until(lambda: "error" not in self.run("squeue", "-h", check=False))
+        self.empty()
+        self.until(is_up)
+
     def kill_controller(self) -> None:
         """End the controller at once."""
         self._kill("slurmctld")
@@ -167,7 +180,8 @@ class Cluster:
                     f"{f.name}:\n{f.read_text('utf-8', 'replace')[-1500:]}"
                     for f in self.base.glob("*.log")
                 ]
-                raise RuntimeError("\n".join(["this never came about", *logs]))
+                now = [self.run("sinfo", "-Nl", check=False), self.run("squeue", "-a", check=False)]
+                raise RuntimeError("\n".join(["this never came about", *now, *logs]))
             time.sleep(0.05)
 
     def waiting(self) -> int:
@@ -198,7 +212,8 @@ class Cluster:
 
     def idle(self) -> int:
         """How many nodes take jobs."""
-        return int(self.run("sinfo", "-h", "-t", "idle", "-p", "main", "-o", "%D").strip() or 0)
+        found = self.run("sinfo", "-h", "-t", "idle", "-p", "main", "-o", "%D", check=False).strip()
+        return int(found) if found.isdecimal() else 0
 
     def _configure(self) -> None:
         ports = _free_ports(self.nodes + 3)

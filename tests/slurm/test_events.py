@@ -27,7 +27,7 @@ NAMES = ("cancelled", "killed", "requeued", "warned", "done")
 
 
 def start_what_waits(cluster, count):
-    """A requeued task is held for two minutes by Slurm; the operator lets it start."""
+    """A requeued task is held for a while by Slurm; the operator lets it start."""
 
     def pending():
         lines = cluster.run("squeue", "-h", "-r", "-p", "main", "-t", "PD", "-o", "%A").split()

@@ -73,8 +73,8 @@ class Waits:
             session.stdout.close()
 
     def until_begun(self, *names, count=0):
-        # Slurm itself holds a requeued task for two minutes, if the operator comes too early.
-        deadline = time.monotonic() + 200
+        # Slurm itself holds a requeued task for as long as its credentials last (cred_expire).
+        deadline = time.monotonic() + 90
         while not all((self.flags / f"began-{one}-{count}").exists() for one in names):
             assert time.monotonic() < deadline, [*self.flags.iterdir()]
             time.sleep(0.05)
