@@ -104,7 +104,7 @@ def main() -> None:
     parser.add_argument("--cpus", type=int, default=8)
     parser.add_argument("--per-job", type=int, default=50)
     parser.add_argument("--at-once", type=int, default=4)
-    parser.add_argument("--node-launcher", default="kernel", choices=["kernel", "process"])
+    parser.add_argument("--node-launcher", default="process", choices=["kernel", "process"])
     options = parser.parse_args()
     if lacking := missing():
         raise SystemExit(f"Slurm is not installed here: no {', '.join(lacking)}")
