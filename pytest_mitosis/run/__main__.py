@@ -30,7 +30,8 @@ from pytest_mitosis.store.folder import (
     read_trial,
 )
 
-IS_SCHEDULED = "SLURM_JOB_ID" in os.environ
+BATCH_NAME = "mitosis-"
+"""How the names of our batches begin, which are their jobs' too."""
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -41,7 +42,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("job", type=Path, nargs="+", help="the job.json of a trial")
     files = [one.resolve() for one in parser.parse_args(arguments).job]
     try:
-        if (files[0].parent / QUEUED).exists() and IS_SCHEDULED:
+        if _is_task(files):
             from pytest_mitosis.run.slurm.node import run_on_node
 
             return run_on_node([one.parent for one in files])
@@ -49,6 +50,14 @@ def main(arguments: list[str] | None = None) -> int:
     except MitosisError as error:
         print(f"ERROR: {error}", file=sys.stderr)
         return 13 if isinstance(error, StoreError) else 4
+
+
+def _is_task(files: list[Path]) -> bool:
+    """Whether a scheduler runs this for a batch, be it again when some trials have ended."""
+    if "SLURM_JOB_ID" not in os.environ:
+        return False
+    is_ours = os.environ.get("SLURM_JOB_NAME", "").startswith(BATCH_NAME)
+    return is_ours or any((one.parent / QUEUED).exists() for one in files)
 
 
 def _run(file: Path) -> int:

@@ -11,7 +11,7 @@ import signal
 
 from conftest import manifest
 
-from .conftest import SITE
+from .conftest import SITE, start_what_waits
 from .waits import mitosis
 
 VAST = """
@@ -24,18 +24,6 @@ VAST = """
         return {"main": 1.5}
 """
 NAMES = ("cancelled", "killed", "requeued", "warned", "done")
-
-
-def start_what_waits(cluster, count):
-    """A requeued task is held for a while by Slurm; the operator lets it start."""
-
-    def pending():
-        lines = cluster.run("squeue", "-h", "-r", "-p", "main", "-t", "PD", "-o", "%A").split()
-        return lines if len(lines) == count else []
-
-    cluster.until(pending)
-    for one in pending():
-        cluster.run("scontrol", "update", f"jobid={one}", "StartTime=now")
 
 
 def test_each_end_is_told_in_its_own_words(site, cluster, waits):

@@ -8,6 +8,8 @@ from pathlib import Path
 
 from conftest import manifest
 
+from .conftest import SITE, start_what_waits
+
 GPU = """
     import os, time, pytest
     from pathlib import Path
@@ -89,6 +91,24 @@ def test_drained_nodes_and_a_dead_controller_are_waited_for(site, cluster, waits
     assert session.returncode == 0, out
     assert "2 passed" in out
     assert {*grid.statuses()} == {"done"}
+
+
+def test_time_limit_of_a_job_with_several_trials_leaves_none_behind(site, cluster, waits):
+    site.write("pyproject.toml", SITE + "per-job = 3\n")
+    grid = waits(("one", "two", "three"))
+    session = grid.start()
+    grid.end("one")
+    grid.until_begun("two")
+    task = grid.task("two")
+    cluster.run("scancel", "--batch", "--signal=USR1", task)
+    start_what_waits(cluster, 1)
+    grid.until_begun("two", count=1)
+    assert not (grid.flags / "began-three-0").exists()
+    grid.end("two", "three")
+    out, _ = session.communicate(timeout=60)
+    assert session.returncode == 0, out
+    assert [grid.manifest(one).get("attempt", 1) for one in ("one", "two", "three")] == [1, 2, 1]
+    assert {grid.task(one) for one in ("one", "two", "three")} == {task}
 
 
 def test_full_disk_of_the_trials_folder_is_told(site, small_disk):

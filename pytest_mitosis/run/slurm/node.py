@@ -101,6 +101,8 @@ class Node:
     under_way: list[UnderWay] = field(default_factory=list)
     slots: int = 1
     ended: int = 0
+    is_put_back: bool = False
+    """Whether a trial that ended here goes on later; Slurm says so only after a moment."""
 
     def close(self) -> None:
         """End what was started for all trials."""
@@ -192,10 +194,12 @@ class Node:
         let_go_unless_requeued(folder)
         if place_of(folder) is None:
             say_ended(_store_of(folder), batch.id, folder.name.partition("-")[2])
+        else:
+            self.is_put_back = True
 
     def _leave(self, folders: Iterable[Path]) -> None:
         """What Slurm left no time for goes on later, if this job came to the end of any."""
-        if self.notices.ended:
+        if self.notices.ended or self.is_put_back:
             return  # Slurm says what becomes of them
         batch = None
         for folder in folders:
@@ -295,7 +299,8 @@ def put_back(batch: Batch) -> bool:
         return False
     try:
         commands.requeue(this_task())
-    except SlurmError:
+    except SlurmError as error:
+        print(f"not put back into the queue: {error}")
         return False
     return True
 
