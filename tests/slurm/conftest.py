@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from cluster import Cluster
@@ -62,3 +63,11 @@ def start_what_waits(cluster, count):
     cluster.until(pending)
     for one in pending():
         cluster.run("scontrol", "update", f"jobid={one}", "StartTime=now")
+
+
+def pytest_collection_modifyitems(config, items):
+    """One of xdist's workers has the cluster: several on two cores would wait for each other."""
+    if config.pluginmanager.hasplugin("xdist"):
+        for item in items:
+            if item.path.parent == Path(__file__).parent:
+                item.add_marker(pytest.mark.xdist_group("slurm"))
