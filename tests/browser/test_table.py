@@ -210,6 +210,7 @@ def test_keys_move_select_compare_and_help(look, store, site):
     page.keyboard.press("?")
     assert "compare the selected" in page.inner_text("dialog")
     page.keyboard.press("Escape")
+    page.wait_for_selector("dialog", state="detached")  # until then keys are the dialog's
     page.keyboard.press("j")
     page.keyboard.press("Enter")
     page.wait_for_selector("text=Run it again")

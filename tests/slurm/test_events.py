@@ -36,7 +36,7 @@ def test_each_end_is_told_in_its_own_words(site, cluster, waits):
     cluster.run("scontrol", "requeue", tasks["requeued"])
     cluster.run("scancel", "--batch", "--signal=USR1", tasks["warned"])
     start_what_waits(cluster, 2)
-    grid.until_begun("requeued", "warned", count=1)
+    grid.until_begun("requeued", "warned", counts=(1,))
     grid.end("requeued", "warned", "done")
     out, _ = session.communicate(timeout=60)
     assert session.returncode == 1, out
@@ -84,7 +84,7 @@ def test_trials_outlive_drivers_and_nodes_and_are_submitted_once(site, cluster, 
     assert grid.manifest("one")["failure"]["type"] == "Preempted"
     second = [grid.start(), grid.start()]
     start_what_waits(cluster, 2)
-    grid.until_begun("one", "two", count=1)
+    grid.until_begun("one", "two", counts=(1,))
     node = grid.node("one")
     lost = [one for one in ("one", "two") if grid.node(one) == node]
     for one in lost:
@@ -92,7 +92,7 @@ def test_trials_outlive_drivers_and_nodes_and_are_submitted_once(site, cluster, 
     cluster.kill_node(int(node.removeprefix("n")))
     cluster.run("scontrol", "update", f"nodename={node}", "state=DOWN", "reason=fire")
     start_what_waits(cluster, len(lost))
-    grid.until_begun(*lost, count=1)
+    grid.until_begun(*lost, counts=(1, 2))
     cluster.start_node(int(node.removeprefix("n")))
     cluster.run("scontrol", "update", f"nodename={node}", "state=RESUME", check=False)
     grid.end("one", "two")

@@ -102,7 +102,7 @@ def test_time_limit_of_a_job_with_several_trials_leaves_none_behind(site, cluste
     task = grid.task("two")
     cluster.run("scancel", "--batch", "--signal=USR1", task)
     start_what_waits(cluster, 1)
-    grid.until_begun("two", count=1)
+    grid.until_begun("two", counts=(1,))
     assert not (grid.flags / "began-three-0").exists()
     grid.end("two", "three")
     out, _ = session.communicate(timeout=60)

@@ -75,10 +75,13 @@ class Waits:
             session.wait()
             session.stdout.close()
 
-    def until_begun(self, *names, count=0):
+    def until_begun(self, *names, counts=(0,)):
+        """Wait until all have begun, each for one of these times; a stop it hears is counted."""
         # Slurm itself holds a requeued task for as long as its credentials last (cred_expire).
         deadline = time.monotonic() + 90
-        while not all((self.flags / f"began-{one}-{count}").exists() for one in names):
+        while not all(
+            any((self.flags / f"began-{one}-{count}").exists() for count in counts) for one in names
+        ):
             assert time.monotonic() < deadline, [*self.flags.iterdir()]
             time.sleep(0.05)
 
