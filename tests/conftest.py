@@ -167,3 +167,21 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
         pytest.skip("mounting a small file system needs root")
     yield place
     subprocess.run(["umount", "-l", str(place)], check=True)
+
+
+@pytest.fixture
+def tool(monkeypatch, capsys):
+    """Call ``pytest-mitosis``; gives exit code, output, and what it said of mistakes."""
+    from pytest_mitosis.read import cli
+
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["pytest-mitosis", *map(str, arguments)])
+        code = 0
+        try:
+            cli.main()
+        except SystemExit as ended:
+            code = int(ended.code or 0)
+        told = capsys.readouterr()
+        return code, told.out, told.err
+
+    return run

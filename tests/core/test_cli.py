@@ -24,21 +24,10 @@ from pytest_mitosis.store.locks import Name, read_lock, relock
 
 
 @pytest.fixture
-def call(tmp_path, monkeypatch, capsys):
-    """Call the tool in an empty project; gives exit code, output, and what it said of mistakes."""
+def call(tmp_path, monkeypatch, tool):
+    """Call the tool in an empty project."""
     monkeypatch.chdir(tmp_path)
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["pytest-mitosis", *map(str, arguments)])
-        code = 0
-        try:
-            cli.main()
-        except SystemExit as ended:
-            code = int(ended.code or 0)
-        told = capsys.readouterr()
-        return code, told.out, told.err
-
-    return run
+    return tool
 
 
 @pytest.fixture

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import re
 import subprocess
-import sys
 import zipfile
 from dataclasses import dataclass
 from urllib.parse import unquote
@@ -14,7 +14,6 @@ import pytest
 from conftest import Project
 from stores import add_trial, lock
 
-from pytest_mitosis.read import cli
 from pytest_mitosis.store.check import check_store
 from pytest_mitosis.store.files import read_json, write_json
 from pytest_mitosis.store.folder import read_trial
@@ -75,20 +74,10 @@ def paper(tmp_path):
 
 
 @pytest.fixture
-def call(paper, monkeypatch, capsys):
+def call(paper, monkeypatch, tool):
+    """Call ``pytest-mitosis freeze`` in the project."""
     monkeypatch.chdir(paper.project.path)
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["pytest-mitosis", "freeze", *arguments])
-        code = 0
-        try:
-            cli.main()
-        except SystemExit as ended:
-            code = int(ended.code or 0)
-        told = capsys.readouterr()
-        return code, told.out, told.err
-
-    return run
+    return functools.partial(tool, "freeze")
 
 
 @pytest.fixture

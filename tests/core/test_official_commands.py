@@ -5,14 +5,12 @@ from __future__ import annotations
 import json
 import re
 import shutil
-import sys
 
 import numpy as np
 import pytest
 from stores import STEP, add_trial, variant
 
 from pytest_mitosis.plan.official import Group
-from pytest_mitosis.read import cli
 from pytest_mitosis.read.ladder import Rung, compare_metrics, worst
 from pytest_mitosis.read.statistics import pairs_of, sample_of, settings_of, shifts_of
 from pytest_mitosis.read.verdict import Verdict, judge, packages_since
@@ -39,23 +37,12 @@ ERRORS = {
 
 
 @pytest.fixture
-def call(tmp_path, monkeypatch, capsys):
-    """Call the tool in a project with one group; gives exit code, output, and mistakes."""
+def call(tmp_path, monkeypatch, tool):
+    """Call the tool in a project with one group."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / ".git").mkdir()
     (tmp_path / "official.toml").write_text('[fig3]\nexp = "fit_eval"\ntitle = "Errors"\n')
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["pytest-mitosis", *arguments])
-        code = 0
-        try:
-            cli.main()
-        except SystemExit as ended:
-            code = int(ended.code or 0)
-        told = capsys.readouterr()
-        return code, told.out, told.err
-
-    return run
+    return tool
 
 
 def accept_all(folder):
