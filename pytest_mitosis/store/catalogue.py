@@ -91,10 +91,14 @@ class Catalogue:
         with contextlib.closing(self._cache):
             return list(self._each(make).values())
 
-    def whole(self, build: Callable[[Catalogue], T]) -> T:
-        """What ``build`` makes of all trials, which is kept until any of them changes."""
+    def whole(self, build: Callable[[Catalogue], T], by: str = "") -> T:
+        """What ``build`` makes of all trials, which is kept until any of them changes.
+
+        Like the makers of :meth:`each`; ``by`` names what else the value depends on.
+        """
         with contextlib.closing(self._cache):
-            maker = f"{self._name_of(build)}:{self.drafts}"
+            which = "with drafts" if self.drafts else "without drafts"
+            maker = f"{which}:{self._name_of(build)}:{by}"
             lost = [p for p, m in self._manifests(self._running) if m["status"] == Status.LOST]
             token = f"{self._generation}:{','.join(sorted(lost))}"
             try:

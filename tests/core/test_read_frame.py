@@ -10,6 +10,8 @@ from stores import COMMIT, add_trial, lock, variant
 
 from pytest_mitosis import load_trial_data, load_trials
 from pytest_mitosis.model import PlanError, ResultError, StoreError
+from pytest_mitosis.read import frame as module
+from pytest_mitosis.store import catalogue
 from pytest_mitosis.store.files import read_json, write_json
 from pytest_mitosis.store.results import save_result
 
@@ -223,6 +225,42 @@ def test_empty_store_is_an_empty_frame_and_no_store_an_error(store):
     assert isinstance(frame, pd.DataFrame)
     assert len(frame) == 0
     assert frame.index.name == "id"
+
+
+def whole(store, monkeypatch, cache):
+    """All trials, as a reader with this cache folder finds them."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(cache))
+    monkeypatch.setattr(catalogue, "_SETTLED_AFTER_NS", -1)
+    return trials(store)
+
+
+def test_frame_from_the_cache_is_the_one_that_was_made(store, tmp_path, monkeypatch):
+    add_trial(store, "oldest00", minute=1)
+    noise = {**variant("noise", "low"), "default": "low", "variants": ["low", "high"]}
+    add_trial(store, "newest00", [noise], minute=2, seed=3)
+    first = whole(store, monkeypatch, tmp_path / "cache")
+    made = []
+    monkeypatch.setattr(module, "frame_of", lambda table: made.append(table) or first)
+    again = whole(store, monkeypatch, tmp_path / "cache")
+    assert not made
+    pd.testing.assert_frame_equal(first, again)
+    assert again.attrs["backfilled"] == {"param.noise": ["oldest00"]}
+    again["seed"] = 0
+    assert whole(store, monkeypatch, tmp_path / "cache").seed["newest00"] == 3
+
+    add_trial(store, "another0", minute=3)
+    monkeypatch.undo()
+    assert ids(whole(store, monkeypatch, tmp_path / "cache"))[-1] == "another0"
+
+
+def test_kept_frame_that_cannot_be_read_is_made_again(store, tmp_path, monkeypatch):
+    add_trial(store, "oldest00")
+    monkeypatch.setattr(module, "_pickled_frame", damaged_frame)
+    assert ids(whole(store, monkeypatch, tmp_path / "cache")) == ["oldest00"]
+
+
+def damaged_frame(catalogue):
+    return b"of a library that is another one now"
 
 
 # results
