@@ -21,6 +21,7 @@ from pytest_mitosis.identity.imported import (
     ImportedFile,
     imported_distributions,
     imported_files,
+    installed_places,
 )
 from pytest_mitosis.identity.shadows import shadowing, vain_places
 
@@ -116,19 +117,25 @@ class Reach:
 
 
 def code_identity(
-    root: Path, recorder: Recorder | None = None, reach: Reach | None = None
+    root: Path,
+    recorder: Recorder | None = None,
+    reach: Reach | None = None,
+    files: Sequence[ImportedFile] | None = None,
 ) -> CodeIdentity:
     """Look at what this process has imported and run; `root` is the project's repository.
 
     Without a recorder, or where it could not see everything, all bodies of the imported modules
-    count. With `reach` only what that part of the process's life may depend on counts.
+    count. With `reach` only what that part of the process's life may depend on counts. `files` are
+    those this process has imported, if they were read already.
     """
     gaps = recorder.gaps if recorder is not None else (NOT_RECORDED,)
+    files = imported_files() if files is None else files
     called = None
     if recorder is not None and not gaps:
-        called = _by_file(recorder.called if reach is None else reach.called)
+        ran = recorder.called if reach is None else reach.called
+        called = _by_file(ran, {file.path.name for file in files})
     top = os.path.realpath(root)
-    entries = [_entry(file, called) for file in imported_files()]
+    entries = [_entry(file, called) for file in files]
     if reach is not None and called is not None:
         entries = _reached(entries, reach.files)
     modules = [_module(one.file, top, one.syntax, one.keys) for one in entries]
@@ -137,7 +144,8 @@ def code_identity(
     )
     before = recorder.loaded_before if recorder is not None else frozenset()
     versions = {PYTHON: platform.python_version(), **imported_distributions(before, named)}
-    return CodeIdentity(tuple(modules), versions, vain_places(top, named), "; ".join(gaps))
+    vain = vain_places(top, named, [str(file.path) for file in files])
+    return CodeIdentity(tuple(modules), versions, vain, "; ".join(gaps))
 
 
 def merge_code(codes: Iterable[CodeIdentity]) -> CodeIdentity:
@@ -240,13 +248,22 @@ def _reached(entries: Sequence[_Entry], files: Collection[str]) -> list[_Entry]:
         reached += more
 
 
-def _by_file(called: Iterable[CalledFunction]) -> dict[str, set[CalledFunction]]:
-    """Group calls by real path; a compiled file may carry a name through a link."""
+def _by_file(
+    called: Iterable[CalledFunction], names: Collection[str]
+) -> dict[str, set[CalledFunction]]:
+    """Group calls by real path; a compiled file may carry a name through a link.
+
+    Most calls are of installed files: those go unless they are called as one of the project's
+    `names` is, as following links costs more than the rest.
+    """
     reals: dict[str, str] = {}
     grouped: dict[str, set[CalledFunction]] = {}
+    outside = installed_places()
     for call in called:
         if not call.file.startswith(os.sep):
             continue  # generated, or frozen: no file
+        if call.file.startswith(outside) and os.path.basename(call.file) not in names:  # noqa: PTH119
+            continue
         if (real := reals.get(call.file)) is None:
             real = reals[call.file] = os.path.realpath(call.file)
         grouped.setdefault(real, set()).add(call)

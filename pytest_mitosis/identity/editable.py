@@ -35,6 +35,11 @@ class Installed:
     origin: dict[str, Any] | None = None
 
     @property
+    def site(self) -> str:
+        """The folder it is installed in."""
+        return os.path.dirname(self.folder) or "."  # noqa: PTH120  asked of each in every trial
+
+    @property
     def editable_path(self) -> Path | None:
         """The source folder of an editable install (PEP 610 ``dir_info.editable``)."""
         origin = self.origin or {}

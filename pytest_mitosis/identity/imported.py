@@ -121,7 +121,7 @@ def imported_distributions(
     distributions = [
         one for one in installed() if one.editable_path is None and normalized(one.name) != OWN_NAME
     ]
-    sites = {str(one.folder.parent): one.folder.parent for one in distributions}
+    sites = dict.fromkeys(one.site for one in distributions)
     files = _top_files(sites, set(before) - _below(wanted))
     return dict(sorted(_owners(files, distributions).items()))
 
@@ -177,7 +177,7 @@ def _existing(path: str) -> str | None:
     return None
 
 
-def _top_files(sites: Mapping[str, Path], hidden: set[str]) -> dict[str, list[str]]:
+def _top_files(sites: Collection[str], hidden: set[str]) -> dict[str, list[str]]:
     """Map site folders to one file per package loaded from them, relative to the folder.
 
     One per package and not per module: ``google/protobuf`` and ``google/cloud`` share a top-level
@@ -211,7 +211,7 @@ def _owners(files: Mapping[str, list[str]], distributions: Iterable[Installed]) 
     found: dict[str, str] = {}
     for site, relatives in files.items():
         missing = set(relatives)
-        here = {normalized(d.name): d for d in distributions if str(d.folder.parent) == site}
+        here = {normalized(d.name): d for d in distributions if d.site == site}
         for relative in relatives:
             name = normalized(relative.partition("/")[0].partition(".")[0])
             if name in here and (_listed(here[name], {relative}) or not _has_list(here[name])):

@@ -12,7 +12,7 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
-from pytest_mitosis.identity.imported import file_of, installed_places, project_paths
+from pytest_mitosis.identity.imported import file_of, installed_places
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -22,9 +22,10 @@ INIT = "/__init__"
 FORMS = (f"{INIT}.py", ".py")
 
 
-def vain_places(root: str, names: Iterable[str]) -> tuple[str, ...]:
+def vain_places(root: str, names: Iterable[str], files: Iterable[str]) -> tuple[str, ...]:
     """Return where in the project these top-level names were looked for before they were found.
 
+    And the same for `files`, the real paths of the project's own that were imported.
     As posix text relative to `root`, without suffix. Only folders of the project count: what is
     installed is told by its version. A package comes before a module of its name in its folder.
     """
@@ -39,7 +40,7 @@ def vain_places(root: str, names: Iterable[str]) -> tuple[str, ...]:
             inside = folder == root or folder.startswith(root + os.sep)
             if inside and not (folder + os.sep).startswith(installed):
                 found[_place(root, f"{folder}/{name}")] = None
-    for path in project_paths():
+    for path in files:
         stem, suffix = os.path.splitext(path)  # noqa: PTH122
         if suffix == ".py" and path.startswith(root + os.sep) and not stem.endswith(INIT):
             found[_place(root, stem + INIT)] = None

@@ -64,10 +64,11 @@ def offer(
     from pytest_mitosis.identity.imported import imported_files
 
     index, step, variable = which["index"], which["step"], which["variable"]
-    code = code_identity(Path(which["root"]), recorder, _reach(index, recorder))
+    files = imported_files()
+    code = code_identity(Path(which["root"]), recorder, _reach(index, recorder), files)
     reply = {
         "code": {**code.to_json(), "digest": code.digest},
-        "files": [file.to_json() for file in imported_files()],
+        "files": [file.to_json() for file in files],
         "seeded": False,
         "randomness": [asdict(found) for found in findings],
         "unshared": which["why_not"] or _unshared(folder, findings),

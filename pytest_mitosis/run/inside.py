@@ -57,7 +57,7 @@ def call(function: str, folder: str, arguments: dict[str, Any], namespace: dict[
             reply = steps[function](Path(folder), namespace, **arguments)
     except OSError as error:
         reply = {"os_error": [error.errno, error.strerror or str(error), error.filename]}
-    except Exception as error:
+    except BaseException as error:  # what saves an object may end the interpreter
         reply = {"error": f"{type(error).__name__}: {error}", "traceback": traceback.format_exc()}
     text = json.dumps(reply)
     try:
@@ -330,10 +330,11 @@ def finish(folder: Path, namespace: dict[str, Any], *, root: str, step: str) -> 
         watch.stop()
     for recorder in _recorders:
         recorder.stop()
-    code = code_identity(Path(root), _recorders[-1] if _recorders else None)
+    files = imported_files()
+    code = code_identity(Path(root), _recorders[-1] if _recorders else None, files=files)
     return {
         "code": {**code.to_json(), "digest": code.digest},
-        "files": [file.to_json() for file in imported_files()],
+        "files": [file.to_json() for file in files],
         "randomness": [asdict(found) for watch in _watches for found in watch.findings],
         "seeded": [name for watch in _watches for name in watch.seeded],
         **_usage(),

@@ -17,6 +17,7 @@ from jupyter_client.connect import write_connection_file
 from pytest_mitosis.run.outputs import KernelCells
 from pytest_mitosis.run.ready import connect
 from pytest_mitosis.run.stock import StockKernels
+from pytest_mitosis.run.wire import DriversWire
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -33,15 +34,17 @@ class WarmKernel:
     process: Fork
     client: AsyncKernelClient
     private: Path
+    wire: DriversWire
 
     def cells(self, notebook: Any, folder: Path) -> KernelCells:
         """What drives the cells of a trial in it."""
-        return KernelCells(notebook, folder, self.client)
+        return KernelCells(notebook, folder, self.client, self.wire)
 
     async def end(self) -> None:
         """Kill it with all that it started."""
         self.client.stop_channels()
         await self.process.end()
+        self.wire.close()
         shutil.rmtree(self.private, ignore_errors=True)
 
 
@@ -64,7 +67,7 @@ class Kernels:
         fork = await server.fork("kernel", {"connection_file": file, "stray": str(stray)})
         client = AsyncKernelClient(context=self._context, connection_file=file)
         client.load_connection_file()
-        kernel = WarmKernel(fork, client, private)
+        kernel = WarmKernel(fork, client, private, await DriversWire.on(fork.life))
         try:
             await connect(client, fork, stray)
         except BaseException:

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
     from jupyter_client import AsyncKernelClient
 
+    from pytest_mitosis.run.wire import DriversWire
+
 NOTEBOOK = "notebook.ipynb"
 FIGURES = "figures"
 STREAM_LIMIT = 200_000
@@ -109,7 +111,13 @@ def save_notebook(notebook: Any, folder: Path, *, sync: bool = False) -> None:
 class KernelCells(NotebookClient):  # type: ignore[misc]  # nbclient is not typed for mypy here
     """Drives the cells of one trial's notebook in a Jupyter kernel."""
 
-    def __init__(self, notebook: Any, folder: Path, client: AsyncKernelClient) -> None:
+    def __init__(
+        self,
+        notebook: Any,
+        folder: Path,
+        client: AsyncKernelClient,
+        wire: DriversWire | None = None,
+    ) -> None:
         super().__init__(
             notebook,
             timeout=None,
@@ -119,6 +127,7 @@ class KernelCells(NotebookClient):  # type: ignore[misc]  # nbclient is not type
             log=SILENT,
         )
         self.kc = client
+        self._wire = wire
         self.shown = Shown(folder)
 
     @property
@@ -138,7 +147,12 @@ class KernelCells(NotebookClient):  # type: ignore[misc]  # nbclient is not type
             raise CellFailed(error.ename, error.evalue) from None
 
     async def ask(self, code: str) -> None:
-        """Run code unseen: silently, and without waiting for what it does not show."""
+        """Run code unseen: over the wire to a fork, else silently as a message of Jupyter's."""
+        if self._wire is not None:
+            content = await self._wire.answer(source=code)
+            if "ename" in content:
+                raise CellFailed(content["ename"], content["evalue"])
+            return
         request = self.kc.execute(code, silent=True, store_history=False)
         while True:
             reply = await self.kc.get_shell_msg()

@@ -1,19 +1,15 @@
 """A trial's process without Jupyter: IPython's shell, and what its cells show sent as it comes.
 
 Runs in the trial's own process, a fork or a new interpreter. Gives the same cells and outputs as a
-kernel, without its sockets and threads. Requests come and events go over one socket, each as JSON
-with its length before it.
+kernel, without its sockets and threads.
 """
 
 from __future__ import annotations
 
-import json
 import os
 import queue
 import socket
-import struct
 import sys
-import threading
 from io import TextIOBase
 from typing import Any
 
@@ -25,47 +21,12 @@ from traitlets.config import Config
 
 from pytest_mitosis.run.forked import SET_BY_KERNEL, redirect
 from pytest_mitosis.run.stopping import STOPPING
+from pytest_mitosis.run.wire import Wire, words
 
 INLINE_FIGURES = "module://matplotlib_inline.backend_inline"
 SENT_CHARACTERS = 250_000
 """Printed text that is sent of one cell; more than the notebook keeps. All is in a file."""
 BUFFERED_CHARACTERS = 8192
-
-
-class Wire:
-    """Sends events to the driver, from whatever thread, and from no fork of the experiment's."""
-
-    def __init__(self, channel: socket.socket) -> None:
-        self.channel = channel
-        self._lock = threading.RLock()
-        self._pid = os.getpid()
-
-    def send(self, kind: str, **content: Any) -> None:
-        """Send an event."""
-        if os.getpid() != self._pid:
-            return
-        data = json.dumps({"kind": kind, **content}, default=repr).encode("ascii")
-        with self._lock:
-            self.channel.sendall(struct.pack(">Q", len(data)) + data)
-
-    def receive(self) -> dict[str, Any] | None:
-        """The next request, or None if the driver is gone."""
-        size = self._exactly(8)
-        data = self._exactly(struct.unpack(">Q", size)[0]) if size else b""
-        return json.loads(data) if data else None
-
-    def _exactly(self, count: int) -> bytes:
-        parts = []
-        while count:
-            try:
-                part = self.channel.recv(min(count, 1 << 20))
-            except OSError:
-                return b""
-            if not part:
-                return b""
-            parts.append(part)
-            count -= len(part)
-        return b"".join(parts)
 
 
 class Stream(TextIOBase):
@@ -165,7 +126,7 @@ class TrialShell(InteractiveShell):  # type: ignore[misc]
     def _showtraceback(self, etype: type, evalue: BaseException, stb: list[str]) -> None:
         """Called with an exception a cell raised (IPython's own place to override)."""
         flush_streams()
-        self.wire.send("error", ename=etype.__name__, evalue=_words(evalue), traceback=stb)
+        self.wire.send("error", ename=etype.__name__, evalue=words(evalue), traceback=stb)
 
     def enable_gui(self, gui: str | None = None) -> None:
         """There is no event loop to integrate."""
@@ -178,7 +139,7 @@ def serve(life: socket.socket, arguments: dict[str, Any]) -> None:
         SET_BY_KERNEL["MPLBACKEND"] = os.environ["MPLBACKEND"] = INLINE_FIGURES
     wire = Wire(life)
     requests: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
-    STOPPING.watch(lambda: _forward(wire, requests))
+    STOPPING.watch(lambda: wire.forward(requests.put))
     config = Config()
     config.HistoryManager.enabled = False
     for part in (Publisher, Hook, TrialShell):
@@ -201,12 +162,6 @@ def flush_streams() -> None:
         stream.flush()
 
 
-def _forward(wire: Wire, requests: queue.SimpleQueue[dict[str, Any]]) -> None:
-    """Take requests as long as there is a driver."""
-    while (request := wire.receive()) is not None:
-        requests.put(request)
-
-
 def _run(shell: TrialShell, wire: Wire, request: dict[str, Any]) -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, Stream):
@@ -215,15 +170,8 @@ def _run(shell: TrialShell, wire: Wire, request: dict[str, Any]) -> None:
     result = shell.run_cell(request["source"], store_history=request["numbered"])
     flush_streams()
     error = result.error_before_exec or result.error_in_exec
-    told = {} if error is None else {"ename": type(error).__name__, "evalue": _words(error)}
+    told = {} if error is None else {"ename": type(error).__name__, "evalue": words(error)}
     wire.send("done", execution_count=count, **told)
-
-
-def _words(error: BaseException) -> str:
-    try:
-        return str(error)
-    except Exception:
-        return "<unprintable>"
 
 
 def _textual(data: dict[str, Any]) -> dict[str, Any]:

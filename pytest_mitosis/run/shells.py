@@ -1,6 +1,6 @@
 """Processes without Jupyter, and the cells that are run in them.
 
-Runs on the launcher's loop, in the process that starts trials; the other end of the wire is
+Runs on the launcher's loop, in the process that starts trials; what runs there is
 :mod:`pytest_mitosis.run.shell`.
 """
 
@@ -8,10 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import shutil
 import socket
-import struct
 import subprocess
 import sys
 import tempfile
@@ -33,6 +31,7 @@ from pytest_mitosis.run.process import (
     trial_environment,
     watch,
 )
+from pytest_mitosis.run.wire import DriversWire
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -46,37 +45,12 @@ _START = "from pytest_mitosis.run.shell import main; main()"
 
 
 @dataclass
-class Wire:
-    """Requests to a process, and what it tells."""
-
-    reader: asyncio.StreamReader
-    writer: asyncio.StreamWriter
-
-    @classmethod
-    async def on(cls, channel: socket.socket) -> Wire:
-        """A wire over a socket that is this process's end."""
-        return cls(*await asyncio.open_connection(sock=channel))
-
-    async def ask(self, **request: Any) -> None:
-        """Send a request."""
-        data = json.dumps(request).encode("ascii")
-        self.writer.write(struct.pack(">Q", len(data)) + data)
-        await self.writer.drain()
-
-    async def told(self) -> dict[str, Any]:
-        """The next event."""
-        size = struct.unpack(">Q", await self.reader.readexactly(8))[0]
-        event: dict[str, Any] = json.loads(await self.reader.readexactly(size))
-        return event
-
-
-@dataclass
 class ShellCells:
     """Drives the cells of one trial's notebook over a wire."""
 
     notebook: Any
     folder: Path
-    wire: Wire
+    wire: DriversWire
     shown: Shown
     _displays: dict[str, Any] = field(default_factory=dict)
 
@@ -143,7 +117,7 @@ class WarmShell:
     """A process that runs cells and knows no trial yet."""
 
     process: TrialProcess
-    wire: Wire
+    wire: DriversWire
     private: Path
 
     def cells(self, notebook: Any, folder: Path) -> ShellCells:
@@ -153,7 +127,7 @@ class WarmShell:
     async def end(self) -> None:
         """Kill it with all that it started."""
         await self.process.end()
-        self.wire.writer.close()
+        self.wire.close()
         shutil.rmtree(self.private, ignore_errors=True)
 
 
@@ -211,7 +185,7 @@ async def warmed(
     process: TrialProcess, life: socket.socket, private: Path, output: Path | None = None
 ) -> WarmShell:
     """Wait until a process says that it can run cells."""
-    wire = await Wire.on(life)
+    wire = await DriversWire.on(life)
     shell = WarmShell(process, wire, private)
     ready: asyncio.Future[Any] = asyncio.ensure_future(wire.told())
     try:

@@ -16,7 +16,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    import socket
     from collections.abc import Callable, Iterator
     from types import FrameType
 
@@ -77,13 +76,6 @@ class Stopping:
 
 
 STOPPING = Stopping()
-
-
-def until_closed(life: socket.socket) -> None:
-    """Wait until the other end of a socket is closed."""
-    with contextlib.suppress(OSError):
-        while life.recv(4096):
-            pass
 
 
 def end_group(*_: Any) -> None:

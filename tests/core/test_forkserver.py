@@ -12,13 +12,14 @@ from pathlib import Path
 import pytest
 
 from pytest_mitosis.run.forks import ForkServer, ForkServerError
-from pytest_mitosis.run.shells import Shells, Wire
+from pytest_mitosis.run.shells import Shells
+from pytest_mitosis.run.wire import DriversWire
 
 NUMERICAL = {"numpy", "pandas", "scipy", "matplotlib", "sklearn", "pyarrow", "torch", "numba"}
 NOT_NEEDED = {"debugpy", "pydevd", "sqlite3", "nbclient", "nbconvert", "nbformat", "pytest", "git"}
 
 
-async def told(wire: Wire, source: str) -> str:
+async def told(wire: DriversWire, source: str) -> str:
     """What code prints in a process."""
     await wire.ask(source=source, numbered=False)
     text = ""

@@ -154,7 +154,8 @@ def test_first_step_keeps_its_result_when_the_second_crashes(project):
     assert data[0]["data"] == [1.5, 2.5]
 
 
-def test_what_cannot_be_pickled_is_told_and_the_rest_is_kept(project):
+@pytest.mark.parametrize("launcher", ["kernel", "process"])
+def test_what_cannot_be_pickled_is_told_and_the_rest_is_kept(project, launcher):
     project.commit(
         {
             "exp_odd.py": """
@@ -170,16 +171,21 @@ def test_what_cannot_be_pickled_is_told_and_the_rest_is_kept(project):
                     "model": Model(),
                     "lock": threading.Lock(),
                     "lines": (i for i in "ab"),
+                    "quits": Quits(),
                 }
+
+            class Quits:
+                def __reduce__(self): raise SystemExit("not saved")
             """
         }
     )
-    result = project.run("--exp", "odd")
+    result = project.run("--exp", "odd", "--exp-launcher", launcher)
     result.assert_outcomes(passed=1)
     notes = manifest(project.only())["notes"]
     assert any("model" in note and "is kept as a pickle" in note for note in notes)
     assert any("lock" in note and "could not be kept" in note for note in notes)
     assert any("lines" in note and "could not be kept" in note for note in notes)
+    assert any("SystemExit: not saved" in note for note in notes)
     result.stdout.fnmatch_lines([" note: odd: *could not be kept*"])
 
 

@@ -145,7 +145,7 @@ class Encoder:
     def _pickle(self, value: object, place: Place) -> Json:
         try:
             data = pickle.dumps(value, protocol=5)
-        except Exception as error:
+        except (Exception, SystemExit) as error:  # of the experiment's own, so it may do anything
             return self.leave_out(value, place, f"pickle refuses it: {_why(error)}")
         name = type_name(type(value))
         saved = self.sink.write(place.labels(), ".pickle", lambda file: file.write(data))
@@ -170,7 +170,7 @@ def in_file(saved: SavedFile) -> dict[str, Json]:
     return {"file": saved.name, "sha256": saved.sha256}
 
 
-def _why(error: Exception) -> str:
+def _why(error: BaseException) -> str:
     try:
         text = str(error)
     except Exception:
