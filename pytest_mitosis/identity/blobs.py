@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 ALTERING = re.compile(rb"(?m)^[^#\n]*\b(filter|ident|working-tree-encoding)\b")
 # Longer lists go through the whole tree, argument lists have an end.
 MANY_PATHS = 500
+FULL_NAME = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 
 
 def blob_id(content: bytes, algorithm: str = "sha1") -> str:
@@ -59,9 +61,17 @@ def blob_ids(root: Path, paths: Sequence[str]) -> dict[str, str]:
 
 
 def head_blobs(root: Path, paths: Sequence[str], commit: str = "HEAD") -> dict[str, str]:
-    """Return the ids that a commit has for these paths; a path without entry is not in it."""
+    """Return the ids that a commit has for these paths; a path without entry is not in it.
+
+    Remembered for a commit that is named in full, as that one never changes.
+    """
     if not paths:
         return {}
+    look = _remembered if FULL_NAME.fullmatch(commit) else _blobs_of
+    return dict(look(root, tuple(paths), commit))
+
+
+def _blobs_of(root: Path, paths: tuple[str, ...], commit: str) -> dict[str, str]:
     chosen = ("-r",) if len(paths) > MANY_PATHS else ("--", *paths)
     try:
         output = run_git(root, "ls-tree", "-z", "--full-tree", commit, *chosen)
@@ -76,6 +86,9 @@ def head_blobs(root: Path, paths: Sequence[str], commit: str = "HEAD") -> dict[s
         if path in wanted:
             found[path] = fields.split(" ")[2]
     return found
+
+
+_remembered = lru_cache(maxsize=64)(_blobs_of)
 
 
 def _algorithm(root: Path) -> str:

@@ -124,7 +124,6 @@ class KernelRun:
         # What was first imported by a step was seeded then; a rerun of the cells does it here.
         cell = self.built.notebook.cells[SETUP_CELL]
         cell.source = setup_source(self.job, self.ending["seeded"])
-        self.cells.save()
 
     def show(self, failure: Failure) -> None:
         """Put a failure that is no exception of the experiment's below the cell it ended."""
@@ -259,7 +258,8 @@ class KernelRun:
             message = _ANSI.sub("", error.message)[:_LONGEST_MESSAGE]
             raise TrialFailed(Failure(error.name, message, frames)) from None
         finally:
-            self._save()
+            if self.built.notebook.cells[index].cell_type == "code":
+                self._save()
 
     def _save(self) -> None:
         """Write the notebook; a full disk ends the trial only after the result is safe."""

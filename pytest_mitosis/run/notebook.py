@@ -48,29 +48,33 @@ class TrialNotebook:
 
 def build_notebook(job: Job, facts: Iterable[tuple[str, str]] = ()) -> TrialNotebook:
     """The unexecuted notebook of ``job``; ``facts`` are shown under its title."""
-    from nbformat import v4
+    from nbformat import from_dict
 
     writer = _Writer(job)
-    cells = [v4.new_markdown_cell(_title(job, facts)), v4.new_code_cell(setup_source(job))]
+    cells = [_cell("markdown", _title(job, facts)), _cell("code", setup_source(job))]
     load_cells, run_cells = [], []
     for step in job.steps:
         load_cells.append(len(cells))
-        cells.append(v4.new_code_cell(writer.load(step)))
+        cells.append(_cell("code", writer.load(step)))
     for index, step in enumerate(job.steps):
         if len(job.steps) > 1:
-            cells.append(v4.new_markdown_cell(f"## {_markdown(step.name)}"))
+            cells.append(_cell("markdown", f"## {_markdown(step.name)}"))
         run_cells.append(len(cells))
-        cells.append(v4.new_code_cell(writer.call(index, with_data=bool(step.data))))
-    cells.append(v4.new_code_cell(result_source(writer.names[-1], "main")))
+        cells.append(_cell("code", writer.call(index, with_data=bool(step.data))))
+    cells.append(_cell("code", result_source(writer.names[-1], "main")))
     for number, cell in enumerate(cells):
         cell["id"] = f"cell-{number}"  # stable, so that two trials' notebooks compare
-    notebook = v4.new_notebook(cells=cells)
-    notebook.metadata["kernelspec"] = {
-        "name": "python3",
-        "display_name": "Python 3",
-        "language": "python",
-    }
+    kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    # As it is, since nbformat's own makers check each cell against a schema, for each trial.
+    notebook = from_dict(
+        {"nbformat": 4, "nbformat_minor": 5, "metadata": {"kernelspec": kernel}, "cells": cells}
+    )
     return TrialNotebook(notebook, tuple(writer.names), tuple(load_cells), tuple(run_cells))
+
+
+def _cell(kind: str, source: str) -> dict[str, Any]:
+    own: dict[str, Any] = {"execution_count": None, "outputs": []} if kind == "code" else {}
+    return {"cell_type": kind, "metadata": {}, "source": source, **own}
 
 
 def call_source(notebook: TrialNotebook, job: Job, index: int, *, with_data: bool) -> str:
