@@ -18,11 +18,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_mitosis.identity import Undescribable, describe
-from pytest_mitosis.launching import require_launcher
+from pytest_mitosis.launching import require_launcher, warm_up
 from pytest_mitosis.model import Kind, MitosisError, TrialSpec
 from pytest_mitosis.plan.ids import format_part, join_parts
 from pytest_mitosis.plan.variants import plain_text
 from pytest_mitosis.session import WORKER_INPUT, ExperimentSession, Planned
+from pytest_mitosis.store.files import exists
+from pytest_mitosis.store.folder import spec_folder
+from pytest_mitosis.store.reuse import Reuse
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable
@@ -89,6 +92,22 @@ class Collection:
             missing = _missing_fixture(item, spec)
             if missing and not hasattr(item.config, "workerinput"):
                 raise pytest.UsageError(missing)
+
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        """Emitted once items are selected; if one is sure to run, what runs it comes up."""
+        options = session.config.option
+        is_only_looked_at = options.collectonly or options.setuponly or options.setupplan
+        if not is_only_looked_at and any(map(self._is_new, session.items)):
+            warm_up(self.session)
+
+    def _is_new(self, item: pytest.Item) -> bool:
+        spec = spec_of(item)
+        if spec is None or not isinstance(item, pytest.Function):
+            return False
+        if self.session.draft or self.session.reuse is Reuse.NEVER:
+            return True
+        store, name = self.session.project.trials_folder, spec.experiment.name
+        return not exists(spec_folder(store, name, key_of(item, spec), draft=False))
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_pyfunc_call(self, pyfuncitem: pytest.Function) -> bool | None:

@@ -6,13 +6,15 @@ Runs in the pytest process that runs trials. What launchers do is the business o
 
 from __future__ import annotations
 
+import atexit
+import gc
 from typing import TYPE_CHECKING, Any
 
 from pytest_mitosis.model import PlanError
 from pytest_mitosis.plan.names import say_what_exists
 from pytest_mitosis.plan.resources import AUTO
 from pytest_mitosis.plan.sites import SLURM
-from pytest_mitosis.run.launchers import INLINE, NAMES, make_launcher
+from pytest_mitosis.run.launchers import INLINE, NAMES, make_engine, make_launcher
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from pytest_mitosis.plan.sites import Site
     from pytest_mitosis.run.copies import CodeCopy
     from pytest_mitosis.run.launcher import Launcher
+    from pytest_mitosis.run.warm import ForkedProcesses
     from pytest_mitosis.session import ExperimentSession
 
 
@@ -80,6 +83,22 @@ def require_launcher(session: ExperimentSession) -> None:
         _ = session.launcher
 
 
+def warm_up(session: ExperimentSession) -> None:
+    """Let what makes trials' processes come up, while the guards look at names and the tree."""
+    name, config = launcher_name(session), session.config
+    if session.site is not None or name == INLINE or name not in NAMES:
+        return
+    engine = session.engine = make_engine(name, session.project.preload)
+    config.add_cleanup(lambda: _close_unused(session, engine))
+
+
+def _close_unused(session: ExperimentSession, engine: ForkedProcesses) -> None:
+    import asyncio
+
+    if not session.has_launcher:
+        asyncio.run(engine.close())
+
+
 def launcher_of(session: ExperimentSession) -> Launcher:
     """The session's launcher; it is closed when the session ends.
 
@@ -94,7 +113,11 @@ def launcher_of(session: ExperimentSession) -> Launcher:
         launcher = _to_site(session, session.site)
     elif name in NAMES:
         trace = _trace(config) if name == INLINE else None
-        launcher = make_launcher(name, session.project.preload, trace)
+        launcher = make_launcher(name, session.project.preload, trace, session.engine)
+        if name != INLINE:
+            # No experiment ran in this process: at its end Python need not look through all that
+            # was imported for objects that hold each other, which takes a third of a second.
+            atexit.register(gc.freeze)
     else:
         found: Launcher | None = config.hook.pytest_mitosis_launcher(config=config, name=name)
         if found is None:

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from pytest_mitosis.plan.sites import Site
     from pytest_mitosis.run.copies import CodeCopy
     from pytest_mitosis.run.launcher import Launcher
+    from pytest_mitosis.run.warm import ForkedProcesses
     from pytest_mitosis.runner import Runner
     from pytest_mitosis.table import Row
     from pytest_mitosis.vouching import Vouching
@@ -100,6 +101,8 @@ class ExperimentSession:
     officials: Officials | None = None
     planned: dict[Path, dict[str, Planned]] = field(default_factory=dict)
     interrupted: list[Row] = field(default_factory=list)
+    engine: ForkedProcesses | None = None
+    """What the launcher will make processes with, if it comes up already."""
 
     @cached_property
     def code(self) -> Code:
@@ -160,6 +163,11 @@ class ExperimentSession:
     def launcher(self) -> Launcher:
         """Starts the processes of trials; what it needs is imported when a trial starts."""
         return launching.launcher_of(self)
+
+    @property
+    def has_launcher(self) -> bool:
+        """Whether a launcher was made, which then ends with the session."""
+        return "launcher" in vars(self)
 
     def arguments(self) -> list[str]:
         """What pytest is to collect in place of what the command line said.

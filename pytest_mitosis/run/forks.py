@@ -51,6 +51,7 @@ class ForkServer:
         self.process = process
         self._channel = channel
         self._turn = asyncio.Lock()
+        self._is_ready = False
 
     @classmethod
     def spawn(cls, preload: tuple[str, ...], ipython: Path) -> ForkServer:
@@ -89,6 +90,7 @@ class ForkServer:
         """
         try:
             problem = (await self._answer())["problem"]
+            self._is_ready = True
         except ForkServerError:
             await self.close()
             raise
@@ -123,6 +125,8 @@ class ForkServer:
     async def close(self) -> None:
         """End the server; forks that are left end as if this process had died."""
         self._channel.close()
+        if not self._is_ready:  # it hears of that only when all is imported
+            self.process.kill()
         await asyncio.to_thread(self.process.wait)
 
     async def _answer(self) -> dict[str, Any]:

@@ -35,9 +35,8 @@ def render_page(notebook: Any, folder: Path, title: str) -> None:
     write_bytes(folder / PAGE, page.encode("utf-8", "backslashreplace"))
 
 
-@functools.cache
 def prepare_pages() -> None:
-    """Import and compile what pages need, once, so that the first one does not wait for it."""
+    """Import and compile what pages need, so that the first one does not wait for it."""
     from nbformat import v4
 
     shown = v4.new_output("stream", text="1")

@@ -14,7 +14,7 @@ import zmq.asyncio
 from jupyter_client import AsyncKernelClient
 from jupyter_client.connect import write_connection_file
 
-from pytest_mitosis.run.outputs import KernelCells
+from pytest_mitosis.run.client import KernelCells
 from pytest_mitosis.run.ready import connect
 from pytest_mitosis.run.stock import StockKernels
 from pytest_mitosis.run.wire import DriversWire

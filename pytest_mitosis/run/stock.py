@@ -17,7 +17,7 @@ import zmq.asyncio
 from jupyter_client import AsyncKernelManager
 from jupyter_client.kernelspec import KernelSpec, KernelSpecManager
 
-from pytest_mitosis.run.outputs import KernelCells
+from pytest_mitosis.run.client import KernelCells
 from pytest_mitosis.run.process import (
     Opened,
     TrialProcess,

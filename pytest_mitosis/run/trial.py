@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
+import threading
 from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
@@ -32,9 +34,16 @@ if TYPE_CHECKING:
     from pytest_mitosis.run.launcher import Order
     from pytest_mitosis.run.notebook import TrialNotebook
 
+_PREPARING = threading.Lock()
+
 
 class Runs(Protocol):
-    """What takes a job to its outcome."""
+    """What takes a job to its outcome.
+
+    ``is_up`` is set once the job's process can run cells.
+    """
+
+    is_up: asyncio.Event
 
     async def outcome(self) -> tuple[Outcome, TrialNotebook]:
         """Run the job and say what became of it."""
@@ -57,8 +66,8 @@ async def record(order: Order, attempt: Runs) -> tuple[Trial, Outcome]:
         If the store cannot be written; what the trial left is then in a temporary folder.
     """
     started = now()
-    # While the trial runs; what goes wrong there is told when its page is made.
-    preparing = asyncio.ensure_future(asyncio.to_thread(_prepare))
+    preparing = asyncio.ensure_future(_prepare(attempt))
+    # What goes wrong there is told when the page is made.
     preparing.add_done_callback(lambda done: done.cancelled() or done.exception())
     try:
         outcome, built = await attempt.outcome()
@@ -67,6 +76,8 @@ async def record(order: Order, attempt: Runs) -> tuple[Trial, Outcome]:
         if isinstance(error, OSError):
             raise _told(order, error) from error
         raise
+    finally:
+        preparing.cancel()
     try:
         return await asyncio.to_thread(finish_trial, order, outcome, built)
     except OSError as error:
@@ -74,8 +85,19 @@ async def record(order: Order, attempt: Runs) -> tuple[Trial, Outcome]:
         raise _told(order, error) from error
 
 
-def _prepare() -> None:
-    """Have at hand what the end of a trial needs."""
+async def _prepare(attempt: Runs) -> None:
+    """Have at hand what the end of a trial needs, while it runs and not while it starts."""
+    await attempt.is_up.wait()
+    await asyncio.to_thread(_prepare_pages_once)
+
+
+def _prepare_pages_once() -> None:
+    with _PREPARING:
+        _prepare_pages()
+
+
+@functools.cache
+def _prepare_pages() -> None:
     prepare_pages()
     from pytest_mitosis.read.site.page import prepare_page
 

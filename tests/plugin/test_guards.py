@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from conftest import manifest
@@ -35,6 +36,25 @@ def test_dirty_tree_is_refused_once_and_listed(project, workers):
     assert not project.store.exists()
     if not workers:
         assert done.stdout.count("helper.py") == 1
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc/self"), reason="looks for processes in /proc")
+def test_refused_session_leaves_no_process_and_no_folder(project, tmp_path):
+    """What runs trials comes up while the guards look."""
+    project.commit({"exp_fit.py": FIT % 0.1, "notes.txt": "a\n"})
+    project.write("notes.txt", "b\n")
+    (tmp_path / "tmp").mkdir()
+    done = project.run_apart(*LOW, env={**os.environ, "TMPDIR": str(tmp_path / "tmp")})
+    assert done.returncode == 10
+    assert not list((tmp_path / "tmp").glob("mitosis-*"))
+    assert not [one for one in Path("/proc").glob("[0-9]*/environ") if mentions(one, tmp_path)]
+
+
+def mentions(environment, folder):
+    try:
+        return os.fsencode(folder / "tmp") in environment.read_bytes()
+    except OSError:  # gone, or another user's
+        return False
 
 
 def test_what_runs_leave_behind_is_not_dirt(project):
