@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from pytest_mitosis.model import PlanError
 from pytest_mitosis.plan.names import say_what_exists
 from pytest_mitosis.plan.resources import AUTO
-from pytest_mitosis.plan.sites import SLURM
+from pytest_mitosis.plan.sites import PSIJ, SLURM
 from pytest_mitosis.run.launchers import INLINE, NAMES, make_engine, make_launcher
 
 if TYPE_CHECKING:
@@ -75,10 +75,12 @@ def require_launcher(session: ExperimentSession) -> None:
     """
     if session.site is not None:
         asks = session.config.getoption
+        if session.site.kind == PSIJ:
+            _refuse_what_arrays_do(session, session.site)
         if not (asks("collectonly") or asks("exp_generate")):
-            from pytest_mitosis.run.slurm.commands import require_cluster
+            from pytest_mitosis.run.cluster.scheduler import scheduler_at
 
-            require_cluster(session.site.name)
+            scheduler_at(session.site).require_cluster(session.site.name)
     elif launcher_name(session) not in NAMES:
         _ = session.launcher
 
@@ -97,6 +99,20 @@ def _close_unused(session: ExperimentSession, engine: ForkedProcesses) -> None:
 
     if not session.has_launcher:
         asyncio.run(engine.close())
+
+
+def _refuse_what_arrays_do(session: ExperimentSession, site: Site) -> None:
+    asks, name = session.config.getoption, f"--exp-launcher {site.name}"
+    if asks("exp_generate"):
+        raise PlanError(
+            f"--exp-generate writes scripts for Slurm's sbatch, and {name} submits by PSI/J; "
+            "leave it out"
+        )
+    if asks("exp_jobs") not in (None, AUTO):
+        raise PlanError(
+            f"--exp-jobs bounds a job array of Slurm's, and {name} submits each job by itself; "
+            "leave it out, the scheduler's queue bounds what runs at once"
+        )
 
 
 def launcher_of(session: ExperimentSession) -> Launcher:
@@ -155,7 +171,7 @@ def _known(session: ExperimentSession) -> tuple[str, ...]:
 
 
 def _to_site(session: ExperimentSession, site: Site) -> Launcher:
-    from pytest_mitosis.run.slurm.launcher import SlurmLauncher, Terms
+    from pytest_mitosis.run.cluster.launcher import ClusterLauncher, Terms
 
     config = session.config
     given = config.getoption("exp_jobs")
@@ -165,7 +181,7 @@ def _to_site(session: ExperimentSession, site: Site) -> Launcher:
         generate=config.getoption("exp_generate"),
         code=lambda: _code_facts(session),
     )
-    launcher = SlurmLauncher(session.project.trials_folder, site, terms, session.say)
+    launcher = ClusterLauncher(session.project.trials_folder, site, terms, session.say)
     launcher.watching.catch_up()
     return launcher
 

@@ -5,7 +5,7 @@ Knows the words of the table. How a scheduler is spoken to is not known here.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from pytest_mitosis.model import PlanError
@@ -15,11 +15,15 @@ from pytest_mitosis.plan.resources import read_seconds
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-SLURM = "slurm"
-KINDS = (SLURM,)
+SLURM, PSIJ = "slurm", "psij"
+KINDS = (SLURM, PSIJ)
+EXECUTORS = ("pbs", "pbs_classic", "lsf", "flux", "slurm", "local")
+"""The schedulers that PSI/J speaks to, by its names."""
 BUILT_IN = ("kernel", "process", "inline")
 OPTIONS = ("partition", "account", "qos", "time", "constraint", "reservation", "mem")
 """Keys that are Slurm's own options, written through as they are."""
+PSIJ_OPTIONS = ("queue", "account", "reservation")
+"""Keys that PSI/J has words for, whatever the scheduler's are."""
 NODE_LAUNCHERS = ("kernel", "process")
 
 
@@ -30,7 +34,7 @@ class Site:
     Attributes
     ----------
     options : mapping
-        The scheduler's own options by their long names.
+        The scheduler's own options by their long names, or PSI/J's.
     flags : tuple of str
         Further options, each as it stands on a command line.
     setup : tuple of str
@@ -53,6 +57,12 @@ class Site:
         The interpreter on the nodes; empty for the session's own.
     node_launcher : str
         What runs a trial there.
+    executor : str
+        Which of PSI/J's executors hands trials over; empty if that is not used.
+    custom : mapping
+        What PSI/J hands to the scheduler as it is, such as ``{"pbs.c": "n"}``.
+    limit : float or None
+        The time limit of PSI/J's jobs in seconds; None for what follows from their trials.
     """
 
     name: str
@@ -69,12 +79,18 @@ class Site:
     poll: float = 10.0
     python: str = ""
     node_launcher: str = "kernel"
+    executor: str = ""
+    custom: Mapping[str, str] = field(default_factory=dict)
+    limit: float | None = None
 
 
-OWN_KEYS = (
-    "kind", "flags", "setup", "jobs", "per-job", "at-once", "warn", "requeue", "snapshot", "poll",
-    "python", "node-launcher",
+COMMON_KEYS = (
+    "kind", "setup", "per-job", "at-once", "warn", "snapshot", "poll", "python", "node-launcher",
 )  # fmt: skip
+KEYS = {
+    SLURM: (*COMMON_KEYS, "flags", "jobs", "requeue", *OPTIONS),
+    PSIJ: (*COMMON_KEYS, "executor", "time", "custom", *PSIJ_OPTIONS),
+}
 
 
 def read_sites(table: Mapping[str, Any], where: str) -> dict[str, Site]:
@@ -96,10 +112,11 @@ def read_sites(table: Mapping[str, Any], where: str) -> dict[str, Site]:
 
 
 def _read_site(name: str, entry: Mapping[str, Any], where: str) -> Site:
-    known = (*OWN_KEYS, *OPTIONS)
+    kind = _choice(entry, "kind", SLURM, KINDS, where)
     for key in entry:
-        if key not in known:
-            raise PlanError(f"{where} has an unknown key {key!r}; {say_what_exists(key, known)}")
+        if key not in KEYS[kind]:
+            what_exists = say_what_exists(key, KEYS[kind])
+            raise PlanError(f"{where} has an unknown key {key!r}; {what_exists}")
     default = Site(name)
     per_job = _number(entry, "per-job", where) or default.per_job
     at_once = _number(entry, "at-once", where) or default.at_once
@@ -108,10 +125,11 @@ def _read_site(name: str, entry: Mapping[str, Any], where: str) -> Site:
             f"{where} at-once is {at_once}, and a job has {per_job} of the trials; "
             f"set per-job to {at_once} or more"
         )
-    return Site(
+    options = PSIJ_OPTIONS if kind == PSIJ else OPTIONS
+    site = Site(
         name,
-        kind=_choice(entry, "kind", SLURM, KINDS, where),
-        options={key: _word(entry[key], f"{where} {key}") for key in OPTIONS if key in entry},
+        kind=kind,
+        options={key: _word(entry[key], f"{where} {key}") for key in options if key in entry},
         flags=_lines(entry, "flags", where),
         setup=_lines(entry, "setup", where),
         jobs=_number(entry, "jobs", where),
@@ -123,6 +141,24 @@ def _read_site(name: str, entry: Mapping[str, Any], where: str) -> Site:
         poll=read_seconds(entry.get("poll"), f"{where} poll") or default.poll,
         python=_word(entry["python"], f"{where} python") if "python" in entry else "",
         node_launcher=_choice(entry, "node-launcher", default.node_launcher, NODE_LAUNCHERS, where),
+    )
+    return site if kind == SLURM else _with_psij(site, entry, where)
+
+
+def _with_psij(site: Site, entry: Mapping[str, Any], where: str) -> Site:
+    """What only PSI/J's sites have; none of them can be asked to put a job back."""
+    custom = entry.get("custom", {})
+    if not isinstance(custom, dict) or not all("." in key for key in custom):
+        raise PlanError(
+            f"{where} custom has to be a table of the scheduler's own options, such as "
+            f'{{ "pbs.c" = "n" }}, not {custom!r}'
+        )
+    return replace(
+        site,
+        executor=_choice(entry, "executor", "", EXECUTORS, where),
+        custom={key: _word(value, f"{where} custom {key}") for key, value in custom.items()},
+        limit=read_seconds(entry.get("time"), f"{where} time"),
+        requeue=False,
     )
 
 

@@ -91,10 +91,10 @@ class Queue:
         held = {one.folder: place for one in trials if (place := place_of(one.folder))}
         if not held:
             return cls({})
-        from pytest_mitosis.run.slurm.watching import Watching
+        from pytest_mitosis.run.cluster.watching import Watching
 
         watching = Watching(store)
-        watching.look((), at_once=True)
+        watching.ask(held.values())
         states = {folder: watching.says(place) for folder, place in held.items()}
         return cls({folder: state for folder, state in states.items() if state})
 

@@ -20,6 +20,7 @@ from pytest_mitosis.run.launchers import make_launcher
 from pytest_mitosis.run.loop import run_alone
 from pytest_mitosis.run.trial import begin_trial
 from pytest_mitosis.store.attempts import CHECKPOINTS
+from pytest_mitosis.store.batches import TASK
 from pytest_mitosis.store.files import read_json, store_errors
 from pytest_mitosis.store.folder import (
     DRAFTS,
@@ -43,7 +44,7 @@ def main(arguments: list[str] | None = None) -> int:
     files = [one.resolve() for one in parser.parse_args(arguments).job]
     try:
         if _is_task(files):
-            from pytest_mitosis.run.slurm.node import run_on_node
+            from pytest_mitosis.run.cluster.node import run_on_node
 
             return run_on_node([one.parent for one in files])
         return max(_run(one) for one in files)
@@ -54,6 +55,8 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _is_task(files: list[Path]) -> bool:
     """Whether a scheduler runs this for a batch, be it again when some trials have ended."""
+    if TASK in os.environ:
+        return True
     if "SLURM_JOB_ID" not in os.environ:
         return False
     is_ours = os.environ.get("SLURM_JOB_NAME", "").startswith(BATCH_NAME)

@@ -1,9 +1,9 @@
 """Batches: what was handed to a scheduler together, and which trial it holds.
 
 ``.batches/ID/`` has ``batch.json``, the script, ``trials.txt`` with the jobs' files in the order of
-the tasks, and ``ended/`` with a file for each trial that has. A trial's folder has ``.queued`` from
-before it is handed over until its end is recorded and the scheduler holds it no more. Must not know
-pytest, nor any scheduler.
+the tasks, ``ids.txt`` with the tasks' own ids where each is a job for itself, and ``ended/`` with a
+file for each trial that has. A trial's folder has ``.queued`` from before it is handed over until
+its end is recorded and the scheduler holds it no more. Must not know pytest, nor any scheduler.
 """
 
 from __future__ import annotations
@@ -29,6 +29,9 @@ BATCH = "batch.json"
 SCRIPT = "job.sh"
 TRIALS = "trials.txt"
 ENDED = "ended"
+IDS = "ids.txt"
+TASK, BEGAN = "MITOSIS_TASK", "MITOSIS_BEGAN"
+"""Variables of a task where its scheduler sets none of its own: its batch and number, its start."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +51,8 @@ class Batch:
     folder : Path
         Its folder; the name is its id.
     record : dict
-        ``launcher``, ``job`` (the scheduler's number, empty until it is known), ``generated``
-        (handed over by a person), ``versions`` (what has to be installed on the nodes),
+        ``launcher``, ``executor`` (which of PSI/J's, if that is used), ``job`` (the scheduler's
+        number, empty until it is known), ``generated`` (handed over by a person), ``versions`` (what has to be installed on the nodes),
         ``worktree`` (the code), ``states`` and ``since`` (what judges imported files), and who
         made it when.
     """

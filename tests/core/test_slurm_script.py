@@ -10,10 +10,10 @@ from pytest_mitosis.identity.code import installed_versions
 from pytest_mitosis.model import PlanError, Status
 from pytest_mitosis.plan.resources import Request
 from pytest_mitosis.plan.sites import Site, read_sites
-from pytest_mitosis.run.slurm.checks import other_environment
+from pytest_mitosis.run.cluster.checks import other_environment
+from pytest_mitosis.run.cluster.ends import end_of
+from pytest_mitosis.run.cluster.node import own_gpus
 from pytest_mitosis.run.slurm.commands import Facts
-from pytest_mitosis.run.slurm.ends import end_of
-from pytest_mitosis.run.slurm.node import own_gpus
 from pytest_mitosis.run.slurm.script import Array, read_limit
 
 

@@ -24,12 +24,11 @@ if TYPE_CHECKING:
 def cancel(trials: tuple[str, ...], *, everything: bool, trials_folder: Path | None) -> None:
     """Cancel each TRIAL that a cluster has, waiting or running, and record it as interrupted.
 
-    One that runs has the moment that Slurm gives it to save what it has; with `--exp-resume` it is
-    continued.
+    One that runs has the moment that its scheduler gives it to save what it has; with
+    `--exp-resume` it is continued.
     """
-    from pytest_mitosis.run.slurm import commands
-    from pytest_mitosis.run.slurm.commands import SlurmError
-    from pytest_mitosis.run.slurm.watching import Watching
+    from pytest_mitosis.run.cluster.scheduler import SchedulerError
+    from pytest_mitosis.run.cluster.watching import Watching
 
     if bool(trials) == everything:
         raise PlanError("name the trials to cancel, or write --all; pytest-mitosis ls --running")
@@ -37,11 +36,12 @@ def cancel(trials: tuple[str, ...], *, everything: bool, trials_folder: Path | N
     folders = _all(store) if everything else [_held(store, one) for one in trials]
     watching = Watching(store)
     with store_errors(store):
-        watching.look((), at_once=True)
-        tasks = {watching.task_of(place_of(one)) for one in folders} - {""}
+        places = [place for one in folders if (place := place_of(one)) is not None]
+        watching.ask(places)
         try:
-            commands.cancel(sorted(tasks))
-        except SlurmError as error:
+            for scheduler, tasks in watching.tasks_of(places).items():
+                scheduler.cancel(sorted(tasks))
+        except SchedulerError as error:
             raise StoreError(f"nothing was cancelled: {error}") from None
         watching.forsake(folders)
         watching.catch_up()

@@ -10,51 +10,21 @@ import os
 import re
 import shutil
 import subprocess
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pytest_mitosis.model import PlanError
+from pytest_mitosis.run.cluster.scheduler import SECONDS, Facts, Queued, SchedulerError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-SECONDS = 60.0
-"""How long a command may take; a busy controller answers late."""
 NEEDED = ("sbatch", "squeue")
 _FIELDS = "%F|%K|%T|%N|%j|%r"
 
 
-class SlurmError(Exception):
+class SlurmError(SchedulerError):
     """A command of Slurm's refused, in its words."""
-
-
-@dataclass(frozen=True, slots=True)
-class Queued:
-    """A task as squeue has it: ``state`` such as ``PENDING``, why, where, its job's name."""
-
-    job: str
-    task: str
-    state: str
-    reason: str
-    node: str
-    name: str
-
-    @property
-    def id(self) -> str:
-        """``12_3``, as Slurm's commands take it."""
-        return task_id(self.job, self.task)
-
-
-@dataclass(frozen=True, slots=True)
-class Facts:
-    """What Slurm knows of a task that ended; all empty if it knows nothing any more."""
-
-    state: str = ""
-    reason: str = ""
-    code: str = ""
-    node: str = ""
-    restarts: int = 0
 
 
 def task_id(job: str, task: str | int) -> str:
@@ -107,7 +77,7 @@ def queue(*, everyone: bool = False) -> dict[str, Queued]:
     found = {}
     for line in _run("squeue", "-h", "-r", *whose, "-o", _FIELDS).splitlines():
         job, task, state, node, name, reason = line.split("|", 5)
-        one = Queued(job, task, state, reason.strip("()"), node, name)
+        one = Queued(task_id(job, task), state, reason.strip("()"), node, job, name)
         found[one.id] = one
     return found
 

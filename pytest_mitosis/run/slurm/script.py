@@ -10,6 +10,7 @@ import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from pytest_mitosis.run.cluster.limits import time_needed
 from pytest_mitosis.store.batches import SCRIPT, TRIALS
 
 if TYPE_CHECKING:
@@ -19,8 +20,6 @@ if TYPE_CHECKING:
     from pytest_mitosis.plan.sites import Site
 
 LOG = "%a.log"
-STARTUP_SECONDS = 120.0
-"""What a task may take beside its trials' own time-outs."""
 SHORTEST_WARNING = 15.0
 
 
@@ -104,9 +103,7 @@ def _limit(site: Site, request: Request, rounds: int) -> float | None:
     """The time limit of the site's table, else what follows from what trials may take."""
     if "time" in site.options:
         return read_limit(site.options["time"])
-    if request.timeout is None:
-        return None
-    return request.timeout * rounds + STARTUP_SECONDS + site.warn
+    return time_needed(site, request, rounds)
 
 
 def _warning(site: Site, limit: float | None) -> float:

@@ -1,7 +1,7 @@
-"""A trial on a node: begun there, run to its end or to Slurm's, and recorded by its own process.
+"""A trial on a node: begun there, run to its end or its job's, and recorded by its own process.
 
-Runs in the process that Slurm starts, one trial after the other or some at once. Nobody else has
-to live.
+Runs in the process that a scheduler starts, one trial after the other or some at once. Nobody else
+has to live.
 """
 
 from __future__ import annotations
@@ -9,24 +9,32 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import threading
 import time
 from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Self
 
 from pytest_mitosis.model import Failure, Job, Status, StoreError, Trial
+from pytest_mitosis.run.cluster.checks import CodeJudge, other_environment
+from pytest_mitosis.run.cluster.ends import stopped
+from pytest_mitosis.run.cluster.scheduler import SchedulerError, scheduler_of
+from pytest_mitosis.run.cluster.watching import record_end
 from pytest_mitosis.run.environment import scheduler_variables
 from pytest_mitosis.run.launcher import Launcher, Order
 from pytest_mitosis.run.launchers import make_launcher
 from pytest_mitosis.run.loop import LoopHandle
 from pytest_mitosis.run.machine import VISIBLE
-from pytest_mitosis.run.slurm import commands
-from pytest_mitosis.run.slurm.checks import CodeJudge, other_environment
-from pytest_mitosis.run.slurm.commands import SlurmError, task_id
-from pytest_mitosis.run.slurm.ends import stopped
-from pytest_mitosis.run.slurm.watching import record_end
 from pytest_mitosis.store.attempts import claim_attempt, put_by
-from pytest_mitosis.store.batches import Batch, let_go, place_of, read_batch, say_ended
+from pytest_mitosis.store.batches import (
+    BEGAN,
+    TASK,
+    Batch,
+    let_go,
+    place_of,
+    read_batch,
+    say_ended,
+)
 from pytest_mitosis.store.files import read_json, write_json
 from pytest_mitosis.store.folder import (
     HEARTBEAT,
@@ -49,19 +57,20 @@ OF_AN_END = (
 )
 """What a manifest says of an attempt that ended."""
 WALL_TIME = "WallTime"
-NO_TURN = "its Slurm job came to its time limit before this trial's turn"
+NO_TURN = "its {title} job came to its time limit before this trial's turn"
 LOG_SECONDS = 1.0
 TICK = 0.2
-"""Seconds between two looks at what Slurm told this process."""
+"""Seconds between two looks at what the scheduler told this process."""
 
 
 @dataclass
 class Notices:
-    """What Slurm told this process: SIGUSR1 ahead of the time limit, SIGTERM to end now."""
+    """What a scheduler told this process: SIGUSR1 ahead of the time limit, SIGTERM to end now."""
 
     warned: bool = False
     ended: bool = False
     before: dict[int, Any] = field(default_factory=dict)
+    timer: threading.Timer | None = None
 
     def __enter__(self) -> Self:
         for number in (signal.SIGUSR1, signal.SIGTERM):
@@ -71,6 +80,18 @@ class Notices:
     def __exit__(self, *_: object) -> None:
         for number, handler in self.before.items():
             signal.signal(number, handler)
+        if self.timer is not None:
+            self.timer.cancel()
+
+    def warn_at(self, moment: float) -> None:
+        """Hear a warning at a time of the clock, where no scheduler gives one."""
+        if self.timer is None:
+            self.timer = threading.Timer(max(0.0, moment - time.time()), self._be_warned)
+            self.timer.daemon = True
+            self.timer.start()
+
+    def _be_warned(self) -> None:
+        self.warned = True
 
     @property
     def any(self) -> bool:
@@ -102,7 +123,7 @@ class Node:
     slots: int = 1
     ended: int = 0
     is_put_back: bool = False
-    """Whether a trial that ended here goes on later; Slurm says so only after a moment."""
+    """Whether a trial that ended here goes on later; a scheduler says so only after a moment."""
 
     def close(self) -> None:
         """End what was started for all trials."""
@@ -110,7 +131,7 @@ class Node:
             self.launcher.close()
 
     def run(self, folders: Sequence[Path]) -> None:
-        """Run the trials in ``folders``; those left when Slurm says stop stay as they are."""
+        """Run the trials in ``folders``; those left when told to stop stay as they are."""
         left = deque(folders)
         while left or self.under_way:
             while left and len(self.under_way) < self.slots and not self.notices.any:
@@ -130,6 +151,8 @@ class Node:
             return
         batch = read_batch(_store_of(folder), place.batch)
         self.slots = int(batch.record.get("at_once", 1))
+        if moment := warning_moment(batch):
+            self.notices.warn_at(moment)
         trial = begin_here(folder)
         if trial is None:
             self._settle(folder, batch)
@@ -153,15 +176,15 @@ class Node:
             tuple((str(name), str(value)) for name, value in held.get("facts", ())),
             tuple(map(str, held.get("notes", ()))),
             judge=CodeJudge(batch.record),
-            variables={**os.environ, **own_gpus(slot, self.slots)},
+            variables={**own_variables(), **own_gpus(slot, self.slots)},
         )
         handle = self.launcher.submit(order)
         assert isinstance(handle, LoopHandle)
-        handle.attempt.is_told = lambda: self.notices.ended  # by Slurm, and all of its processes
+        handle.attempt.is_told = lambda: self.notices.ended  # and so are all of its processes
         self.under_way.append(UnderWay(handle, batch, slot))
 
     def _await(self) -> None:
-        """Take those that end to their records; when Slurm says stop, all have time to save."""
+        """Take those that end to their records; told to stop, all have time to save."""
         assert self.launcher is not None
         handles = [one.handle for one in self.under_way]
         while not self.notices.any:
@@ -183,45 +206,49 @@ class Node:
         assert self.launcher is not None
         for one in self.under_way:
             attempt = one.handle.attempt
-            attempt.stopped_as = self._ending(one.batch)
-            if not self.notices.ended:  # else Slurm waits no longer than KillWait
+            attempt.stopped_as = self._ending(one)
+            if not self.notices.ended:  # else Slurm, say, waits no longer than KillWait
                 attempt.grace = max(attempt.grace, float(one.batch.record["warn"]) / 2)
             self.launcher.cancel(one.handle)
         for one in self.under_way:
             self.launcher.wait([one.handle])
 
     def _settle(self, folder: Path, batch: Batch) -> None:
-        let_go_unless_requeued(folder)
+        let_go_unless_requeued(folder, batch)
         if place_of(folder) is None:
             say_ended(_store_of(folder), batch.id, folder.name.partition("-")[2])
         else:
             self.is_put_back = True
 
     def _leave(self, folders: Iterable[Path]) -> None:
-        """What Slurm left no time for goes on later, if this job came to the end of any."""
+        """What there was no time for goes on later, if this job came to the end of any."""
         if self.notices.ended or self.is_put_back:
-            return  # Slurm says what becomes of them
+            return  # the scheduler says what becomes of them
         batch = None
         for folder in folders:
             if (place := place_of(folder)) is None:
                 continue
             batch = batch or read_batch(_store_of(folder), place.batch)
-            if is_requeued() or (self.ended and put_back(batch)):
+            scheduler = scheduler_of(batch.record)
+            if scheduler.is_requeued() or (self.ended and put_back(batch)):
                 return
-            record_end(folder, Status.INTERRUPTED, Failure(WALL_TIME, NO_TURN))
+            words = NO_TURN.format(title=scheduler.title)
+            record_end(folder, Status.INTERRUPTED, Failure(WALL_TIME, words))
             self._settle(folder, batch)
 
-    def _ending(self, batch: Batch) -> tuple[Status, Failure]:
-        task = this_task()
+    def _ending(self, one: UnderWay) -> tuple[Status, Failure]:
+        scheduler = scheduler_of(one.batch.record)
+        task, title = scheduler.this_task(), scheduler.title
         if self.notices.warned:
-            words = f"its Slurm job {task} comes to its time limit; --exp-resume continues it"
+            words = f"its {title} job {task} comes to its time limit; --exp-resume continues it"
             return Status.TIMEOUT, Failure(WALL_TIME, words)
-        log = batch.folder / f"{os.environ.get('SLURM_ARRAY_TASK_ID', '')}.log"
+        place = place_of(one.handle.order.folder)
+        log = one.batch.folder / f"{place.task if place else ''}.log"
         deadline = time.monotonic() + LOG_SECONDS
-        while not (found := stopped(task, log, is_requeued=is_requeued())).message.count("was"):
-            if time.monotonic() > deadline:
-                break
-        return Status.INTERRUPTED, found
+        while True:
+            found = stopped(task, log, is_requeued=scheduler.is_requeued(), title=title)
+            if found.message.count("was") or time.monotonic() > deadline:
+                return Status.INTERRUPTED, found
 
 
 def run_on_node(folders: Sequence[Path]) -> int:
@@ -231,6 +258,11 @@ def run_on_node(folders: Sequence[Path]) -> int:
         with contextlib.closing(node):
             node.run(folders)
     return int(node.worst)
+
+
+def own_variables() -> dict[str, str]:
+    """The environment without what says that this process is a task."""
+    return {name: value for name, value in os.environ.items() if name not in {TASK, BEGAN}}
 
 
 def own_gpus(slot: int, slots: int) -> dict[str, str]:
@@ -271,50 +303,45 @@ def begin_here(folder: Path) -> Trial | None:
     return Trial(folder, begun)
 
 
-def let_go_unless_requeued(folder: Path) -> None:
-    """Make what is recorded final, unless Slurm puts the trial back into its queue."""
+def let_go_unless_requeued(folder: Path, batch: Batch) -> None:
+    """Make what is recorded final, unless the scheduler puts the trial back into its queue."""
     trial = read_trial(folder)
     if trial.status in {Status.DONE, Status.CRASHED}:
         let_go(folder)
-    elif trial.status is not Status.RUNNING and not is_requeued():
+    elif trial.status is not Status.RUNNING and not scheduler_of(batch.record).is_requeued():
         failure = trial.manifest.get("failure") or {}
-        if failure.get("type") == WALL_TIME and _requeue(folder):
+        if failure.get("type") == WALL_TIME and _requeue(folder, batch):
             return
         let_go(folder)
 
 
-def _requeue(folder: Path) -> bool:
+def _requeue(folder: Path, batch: Batch) -> bool:
     """Put this task back, to go on from its checkpoints with a new time limit."""
-    place = place_of(folder)
-    assert place is not None
     checkpoints = folder / "checkpoints"
     if not checkpoints.is_dir() or not any(checkpoints.iterdir()):
         return False  # it would begin anew and come no further
-    return put_back(read_batch(_store_of(folder), place.batch))
+    return put_back(batch)
 
 
 def put_back(batch: Batch) -> bool:
-    """Put this task back into Slurm's queue; whether the site wants that and Slurm does it."""
+    """Put this task back into its queue; whether the site wants that and the scheduler does it."""
     if not batch.record.get("requeue"):
         return False
+    scheduler = scheduler_of(batch.record)
     try:
-        commands.requeue(this_task())
-    except SlurmError as error:
+        scheduler.requeue(scheduler.this_task())
+    except SchedulerError as error:
         print(f"not put back into the queue: {error}")
         return False
     return True
 
 
-def this_task() -> str:
-    """Slurm's id of the task this process is."""
-    array, task = (os.environ.get(f"SLURM_ARRAY_{name}_ID", "") for name in ("JOB", "TASK"))
-    return task_id(array, task) if array else os.environ.get("SLURM_JOB_ID", "")
-
-
-def is_requeued() -> bool:
-    """Whether Slurm has put this task back into its queue while it still runs."""
-    facts = commands.facts_of(this_task())
-    return facts.restarts > int(os.environ.get("SLURM_RESTART_COUNT") or 0)
+def warning_moment(batch: Batch) -> float | None:
+    """When this job is to warn its trials itself, as a time of the clock; None if others do."""
+    limit, began = batch.record.get("limit"), os.environ.get(BEGAN)
+    if limit is None or began is None:
+        return None
+    return float(began) + float(limit) - min(float(batch.record["warn"]), float(limit) / 4)
 
 
 def _store_of(folder: Path) -> Path:

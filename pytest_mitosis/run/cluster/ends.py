@@ -1,6 +1,7 @@
-"""What became of a trial that Slurm ended, in words; pure but for the log it reads.
+"""What became of a trial that a scheduler ended, in words; pure but for the log it reads.
 
-Slurm's states and reasons are told as they are, so that they can be looked up.
+The states are Slurm's, which others' are translated to; reasons are told as they are, so that they
+can be looked up.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from pytest_mitosis.model import Failure, Status
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from pytest_mitosis.run.slurm.commands import Facts
+    from pytest_mitosis.run.cluster.scheduler import Facts
 
 TAIL = 2000
 HOPELESS = (
@@ -54,21 +55,25 @@ _IN_LOG = (
 )
 
 
-def end_of(task: str, facts: Facts, log: Path, *, began: bool) -> tuple[Status, Failure]:
-    """What to record of a trial that Slurm holds no more and that did not record its end.
+def end_of(
+    task: str, facts: Facts, log: Path, *, began: bool, title: str = "Slurm"
+) -> tuple[Status, Failure]:
+    """What to record of a trial that a scheduler holds no more and that did not record its end.
 
-    ``task`` is Slurm's id, ``log`` the file of what its task printed beside its trials.
+    ``task`` is the scheduler's id, ``log`` the file of what its task printed beside its trials.
     """
     said = tail(log)
     state = facts.state or state_in(said) or ""
     if not state and not began:
-        words = f"its Slurm job {task} was cancelled before it began; Slurm keeps no record of it"
+        words = (
+            f"its {title} job {task} was cancelled before it began; {title} keeps no record of it"
+        )
         return Status.INTERRUPTED, Failure("Cancelled", words, said)
     if not state:
-        words = f"Slurm knows nothing of its job {task} any more"
+        words = f"{title} knows nothing of its job {task} any more"
         return Status.INTERRUPTED, Failure("Forgotten", words, said)
     status, kind, words = _STATES.get(state, (Status.CRASHED, "Failed", f"ended as {state}"))
-    told = f"its Slurm job {task} {words}{_where(facts)}"
+    told = f"its {title} job {task} {words}{_where(facts)}"
     if kind == "Failed":
         signal = facts.code.partition(":")[2]
         if signal not in {"", "0"}:
@@ -89,13 +94,13 @@ def outlook(why: str) -> str:
     return "which may take long" if any(reason in why for reason in UNCERTAIN) else ""
 
 
-def stopped(task: str, log: Path, *, is_requeued: bool) -> Failure:
+def stopped(task: str, log: Path, *, is_requeued: bool, title: str = "Slurm") -> Failure:
     """Why a running trial was told to stop, as its own process finds out."""
     state = state_in(tail(log))
-    words, kind = f"its Slurm job {task} was stopped", "Interrupted"
+    words, kind = f"its {title} job {task} was stopped", "Interrupted"
     if state in _STATES:
         _, kind, what = _STATES[state]
-        words = f"its Slurm job {task} {what}"
+        words = f"its {title} job {task} {what}"
     if is_requeued:
         kind = "Requeued" if state != "PREEMPTED" else kind
         words += " and put back into the queue, where it continues as the next attempt"

@@ -1,6 +1,6 @@
 """What a node checks: that its environment is the session's, and what the trial imported.
 
-Runs in the process that Slurm starts.
+Runs in the process that a scheduler starts.
 """
 
 from __future__ import annotations

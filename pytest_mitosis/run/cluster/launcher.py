@@ -1,8 +1,8 @@
-"""The launcher that hands trials to Slurm and waits for their records.
+"""The launcher that hands trials to a scheduler and waits for their records.
 
-Trials go out together: what is submitted between two waits becomes one job array for each set of
-equal needs. Nothing is cancelled when the launcher is closed. Runs in the process that starts
-trials; must not know pytest.
+Trials go out together: what is submitted between two waits becomes one batch for each set of equal
+needs, for Slurm one job array. Nothing is cancelled when the launcher is closed. Runs in the
+process that starts trials; must not know pytest.
 """
 
 from __future__ import annotations
@@ -15,13 +15,11 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_mitosis.identity.code import installed_versions
 from pytest_mitosis.model import Failure, Outcome, Status, StoreError, Trial
+from pytest_mitosis.run.cluster.ends import outlook
+from pytest_mitosis.run.cluster.scheduler import Load, SchedulerError, scheduler_at
+from pytest_mitosis.run.cluster.watching import Watching, record_end
 from pytest_mitosis.run.copies import keep_alive
 from pytest_mitosis.run.launcher import LeftRunning
-from pytest_mitosis.run.slurm import commands
-from pytest_mitosis.run.slurm.commands import SlurmError
-from pytest_mitosis.run.slurm.ends import outlook
-from pytest_mitosis.run.slurm.script import Array, write_script
-from pytest_mitosis.run.slurm.watching import Watching, record_end
 from pytest_mitosis.store.batches import (
     SCRIPT,
     Batch,
@@ -40,6 +38,7 @@ if TYPE_CHECKING:
 
     from pytest_mitosis.plan.resources import Request
     from pytest_mitosis.plan.sites import Site
+    from pytest_mitosis.run.cluster.scheduler import Scheduler
     from pytest_mitosis.run.launcher import Handle, Order
 
 PAUSE = 0.2
@@ -70,11 +69,11 @@ class Terms:
 
 
 @dataclass(eq=False)
-class SlurmHandle:
-    """A trial that Slurm has, or is about to get."""
+class ClusterHandle:
+    """A trial that a scheduler has, or is about to get."""
 
     order: Order
-    launcher: SlurmLauncher
+    launcher: ClusterLauncher
     place: Place | None = None
     is_own: bool = True
     ended: tuple[Trial, Outcome] | None = None
@@ -93,12 +92,12 @@ class SlurmHandle:
         return self.ended
 
     def waits(self) -> str:
-        """Why it does not run yet, in Slurm's words; empty once it does."""
+        """Why it does not run yet, in the scheduler's words; empty once it does."""
         return self.launcher.watching.waits(self.place)
 
 
 @dataclass(eq=False)
-class SlurmLauncher:
+class ClusterLauncher:
     """Sends trials to a site."""
 
     store: Path
@@ -106,18 +105,20 @@ class SlurmLauncher:
     terms: Terms = field(default_factory=Terms)
     say: Callable[[str], None] = print
     watching: Watching = field(init=False)
-    _pending: list[SlurmHandle] = field(default_factory=list)
-    _cancelled: list[SlurmHandle] = field(default_factory=list)
+    scheduler: Scheduler = field(init=False)
+    _pending: list[ClusterHandle] = field(default_factory=list)
+    _cancelled: list[ClusterHandle] = field(default_factory=list)
     _told: set[str] = field(default_factory=set)
     _copy: str = ""
 
     def __post_init__(self) -> None:
         self.watching = Watching(self.store, self.site.poll)
+        self.scheduler = scheduler_at(self.site)
 
-    def submit(self, order: Order) -> SlurmHandle:
-        """Note a trial, for the next array; one that Slurm has already is only watched."""
+    def submit(self, order: Order) -> ClusterHandle:
+        """Note a trial, for the next batch; one that was handed over before is only watched."""
         place = place_of(order.folder)
-        handle = SlurmHandle(order, self, place, is_own=place is None)
+        handle = ClusterHandle(order, self, place, is_own=place is None)
         if place is None:
             (order.folder / HEARTBEAT).unlink(missing_ok=True)  # of an attempt before
             self._pending.append(handle)
@@ -127,7 +128,7 @@ class SlurmLauncher:
         """Those of ``handles`` that are done; waits up to ``timeout`` seconds for the first."""
         self.flush()
         self._cancel()
-        ours = [one for one in handles if isinstance(one, SlurmHandle)]
+        ours = [one for one in handles if isinstance(one, ClusterHandle)]
         if self.terms.detach or self.terms.generate:
             self.watching.look([one.order.folder for one in ours], at_once=True)
             self.leave(ours)
@@ -142,7 +143,7 @@ class SlurmLauncher:
 
     def cancel(self, handle: Handle) -> None:
         """End a trial of this session as interrupted; others' are left alone."""
-        if isinstance(handle, SlurmHandle) and not handle.is_done():
+        if isinstance(handle, ClusterHandle) and not handle.is_done():
             if handle.is_own:
                 self._cancelled.append(handle)
             else:
@@ -152,7 +153,7 @@ class SlurmLauncher:
         """Wait for none of ``handles`` any more; they run on."""
         self.flush()
         for one in handles:
-            if isinstance(one, SlurmHandle) and not one.is_done():
+            if isinstance(one, ClusterHandle) and not one.is_done():
                 one.left = self._where(one)
 
     def close(self) -> None:
@@ -162,9 +163,9 @@ class SlurmLauncher:
             self.watching.tidy(self._copy)
 
     def flush(self) -> None:
-        """Submit what was noted, one array for each set of equal needs."""
+        """Submit what was noted, one batch for each set of equal needs."""
         pending, self._pending = self._pending, []
-        groups: dict[Request, list[SlurmHandle]] = {}
+        groups: dict[Request, list[ClusterHandle]] = {}
         for handle in pending:
             groups.setdefault(handle.order.request, []).append(handle)
         step = LARGEST_ARRAY * self.site.per_job
@@ -172,9 +173,11 @@ class SlurmLauncher:
             for first in range(0, len(handles), step):
                 self._send(request, handles[first : first + step])
 
-    def _send(self, request: Request, handles: list[SlurmHandle]) -> None:
+    def _send(self, request: Request, handles: list[ClusterHandle]) -> None:
         throttle = self.terms.throttle or self.site.jobs
         at_once = min(self.site.at_once, throttle or self.site.at_once)
+        python = self.site.python or sys.executable
+        load = Load(len(handles), request, python, throttle, at_once)
         facts = {
             "at_once": at_once,
             "launcher": self.site.name,
@@ -183,6 +186,7 @@ class SlurmLauncher:
             "requeue": self.site.requeue,
             "warn": self.site.warn,
             "versions": dict(installed_versions()),
+            **self.scheduler.record(self.site, load),
             **self.terms.code(),
         }
         self._copy = str(facts.get("worktree") or "")
@@ -193,29 +197,35 @@ class SlurmLauncher:
         batch = make_batch(self.store, trials, facts, per_task=self.site.per_job)
         for number, one in enumerate(handles):
             one.place = Place(batch.id, number // self.site.per_job)
-        python = self.site.python or sys.executable
-        script = write_script(
-            Array(batch.folder, len(handles), request, throttle, python, at_once), self.site
-        )
         if self.terms.generate:
+            self.scheduler.prepare(batch.folder, self.site, load)
+            script = batch.folder / SCRIPT
             self.say(f"{_count(handles)} written; submit with: sbatch {script}")
         else:
-            self._hand_over(batch, script, handles)
+            self._hand_over(batch, load, handles)
 
-    def _hand_over(self, batch: Batch, script: Path, handles: list[SlurmHandle]) -> None:
+    def _hand_over(self, batch: Batch, load: Load, handles: list[ClusterHandle]) -> None:
+        title, said = self.scheduler.title, ""
         try:
-            job = commands.submit(script)
-        except SlurmError as error:
-            job = self.watching.find(batch.id)  # it may be taken, and only the answer be lost
-            if not job:
-                refuse(handles, Failure("NotSubmitted", f"Slurm did not take it: {error}"))
-                return
-        batch.submitted(job)
-        self.say(f"{_count(handles)} submitted to Slurm as job {job}")
-        self.watching.hasten()
+            self.scheduler.prepare(batch.folder, self.site, load)
+            job = self.scheduler.submit(batch)
+        except SchedulerError as error:
+            said = str(error)
+            job = self.scheduler.find(batch)  # it may be taken, and only the answer be lost
+        refused = [one for one in handles if not self._is_taken(batch, job, one)]
+        if job:
+            batch.submitted(job)
+            taken = [one for one in handles if one not in refused]
+            self.say(f"{_count(taken)} submitted to {title} as job {job}")
+            self.watching.hasten()
+        refuse(refused, Failure("NotSubmitted", f"{title} did not take it: {said}"))
 
-    def _look(self, handles: list[SlurmHandle]) -> None:
-        """Take in what ended, by the trials' own word or by Slurm's."""
+    def _is_taken(self, batch: Batch, job: str, handle: ClusterHandle) -> bool:
+        assert handle.place is not None
+        return bool(self.scheduler.task_of(batch.folder, job, handle.place.task))
+
+    def _look(self, handles: list[ClusterHandle]) -> None:
+        """Take in what ended, by the trials' own word or by the scheduler's."""
         asked = self.watching.look([one.order.folder for one in handles])
         ended: set[str] = set()
         for name in {one.place.batch for one in handles if one.place is not None}:
@@ -231,9 +241,9 @@ class SlurmLauncher:
             self._told.add(self.watching.problem)
             self.say(f"{self.watching.problem}; jobs run on, it is asked again")
 
-    def _tell_hopeless(self, handles: list[SlurmHandle]) -> None:
+    def _tell_hopeless(self, handles: list[ClusterHandle]) -> None:
         """Say, once for each reason, that trials wait for what may not come by waiting."""
-        waiting: dict[str, list[SlurmHandle]] = {}
+        waiting: dict[str, list[ClusterHandle]] = {}
         for one in handles:
             why = one.waits()
             if outlook(why):
@@ -242,7 +252,7 @@ class SlurmLauncher:
             if why not in self._told:
                 self._told.add(why)
                 self.say(
-                    f"{_count(those)} in Slurm's queue: {why}, {outlook(why)}; "
+                    f"{_count(those)} in {self.scheduler.title}'s queue: {why}, {outlook(why)}; "
                     f"pytest-mitosis cancel {those[0].order.job.trial} gives up"
                 )
 
@@ -252,25 +262,25 @@ class SlurmLauncher:
             return
         tasks = [task for one in cancelled if (task := self.watching.task_of(one.place))]
         try:
-            commands.cancel(tasks)
-        except SlurmError as error:
+            self.scheduler.cancel(tasks)
+        except SchedulerError as error:
             self.say(f"{len(tasks)} trials could not be cancelled: {error}")
             self.leave(cancelled)
         self.watching.hasten()
 
-    def _where(self, handle: SlurmHandle) -> str:
+    def _where(self, handle: ClusterHandle) -> str:
         place = handle.place
-        task = self.watching.task_of(place)
-        if task or place is None:
-            return f"Slurm has it as job {task}"
+        assert place is not None
+        if task := self.watching.task_of(place):
+            return f"{self.watching.scheduler(place).title} has it as job {task}"
         return f"written for Slurm: sbatch {read_batch(self.store, place.batch).folder / SCRIPT}"
 
 
-def _count(handles: Sequence[SlurmHandle]) -> str:
+def _count(handles: Sequence[ClusterHandle]) -> str:
     return "1 trial" if len(handles) == 1 else f"{len(handles)} trials"
 
 
-def refuse(handles: Sequence[SlurmHandle], failure: Failure) -> None:
+def refuse(handles: Sequence[ClusterHandle], failure: Failure) -> None:
     """Record that trials were not handed over."""
     for one in handles:
         record_end(one.order.folder, Status.CRASHED, failure)

@@ -1,8 +1,8 @@
-"""Watching: which of the trials in a store Slurm still holds, and the end of those it does not.
+"""Watching: which of the trials in a store a scheduler holds, and the end of those it does not.
 
-A trial's own record is the truth. Slurm is asked for the rest, with one squeue for all trials; what
-it holds no more and has no end of its own is given one, with Slurm's reason. Runs in any process
-that waits for trials or looks after them; several may do so at once and come to the same.
+A trial's own record is the truth. The scheduler is asked for the rest, once for all trials; what it
+holds no more and has no end of its own is given one, with the scheduler's reason. Runs in any
+process that waits for trials or looks after them; several may do so at once and come to the same.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from pytest_mitosis.model import Failure, Outcome, Status, StoreError
+from pytest_mitosis.run.cluster.ends import end_of
+from pytest_mitosis.run.cluster.scheduler import SchedulerError, scheduler_of
 from pytest_mitosis.run.copies import remove_unused_copies
-from pytest_mitosis.run.slurm import commands
-from pytest_mitosis.run.slurm.commands import Queued, SlurmError, task_id
-from pytest_mitosis.run.slurm.ends import end_of
 from pytest_mitosis.store.batches import (
+    BATCHES,
     Batch,
     Place,
     iterate_batches,
@@ -33,9 +33,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
+    from pytest_mitosis.run.cluster.scheduler import Queued, Scheduler
+
 SHORTEST_POLL = 0.5
 LAG_SECONDS = 3.0
-"""How long a record may take from a node to here after Slurm let its task go."""
+"""How long a record may take from a node to here after its task was let go."""
 NEVER = Failure("NotSubmitted", "the session that was to submit it ended before it did")
 
 GIVEN_UP = Failure("Cancelled", "it was cancelled before it was submitted")
@@ -49,7 +51,7 @@ class Watching:
     longest: float = 10.0
     batches: dict[str, Batch] = field(default_factory=dict)
     tasks: dict[str, Queued] = field(default_factory=dict)
-    problem: str = ""
+    problems: dict[Scheduler, str] = field(default_factory=dict)
     _jobs: dict[str, str] = field(default_factory=dict)
     _absent: dict[Path, float] = field(default_factory=dict)
     _pause: float = SHORTEST_POLL
@@ -59,14 +61,13 @@ class Watching:
         """Ask soon: something was submitted or cancelled."""
         self._pause, self._next = SHORTEST_POLL, time.monotonic() + SHORTEST_POLL
 
-    def find(self, batch: str) -> str:
-        """The number of a batch's job, asked of Slurm by name; empty if it has none."""
-        with contextlib.suppress(SlurmError):
-            return next((one.job for one in commands.queue().values() if one.name == batch), "")
-        return ""
+    @property
+    def problem(self) -> str:
+        """Why a scheduler did not answer when it was last asked; empty if all did."""
+        return "; ".join(self.problems.values())
 
     def is_final(self, folder: Path) -> bool:
-        """Whether what is recorded of a trial is its end, and Slurm holds it no more."""
+        """Whether what is recorded of a trial is its end, and no scheduler holds it."""
         if place_of(folder) is not None:
             return False
         with contextlib.suppress(StoreError):
@@ -74,9 +75,25 @@ class Watching:
         return False
 
     def task_of(self, place: Place | None) -> str:
-        """Slurm's id of a task; empty if none is known."""
-        job = self._job(place) if place is not None else ""
-        return task_id(job, place.task) if place is not None and job else ""
+        """The scheduler's id of a task; empty if none is known."""
+        if place is None:
+            return ""
+        folder = self.store / BATCHES / place.batch
+        return self.scheduler(place).task_of(folder, self._job(place), place.task)
+
+    def tasks_of(self, places: Iterable[Place]) -> dict[Scheduler, dict[str, Place]]:
+        """Those of ``places`` that schedulers have, by their ids, for each scheduler."""
+        found: dict[Scheduler, dict[str, Place]] = {}
+        for place in places:
+            tasks = found.setdefault(self.scheduler(place), {})
+            if task := self.task_of(place):
+                tasks[task] = place
+        return found
+
+    def scheduler(self, place: Place) -> Scheduler:
+        """The scheduler that has a task."""
+        batch = self._batch(place)
+        return scheduler_of(batch.record if batch is not None else {})
 
     def waits(self, place: Place | None) -> str:
         """``PENDING (Resources)`` of a task in the queue, empty of others."""
@@ -84,35 +101,41 @@ class Watching:
         return f"{one.state} ({one.reason})" if one is not None and one.state != "RUNNING" else ""
 
     def says(self, place: Place) -> str:
-        """What Slurm says of a task: ``12_3 RUNNING``, ``12_4 PENDING (Resources)``."""
+        """What the scheduler says of a task: ``12_3 RUNNING``, ``12_4 PENDING (Resources)``."""
         task = self.task_of(place)
         if not task:
             return "to be submitted"
         one = self.tasks.get(task)
         if one is None:
-            return f"{task} {self.problem or 'is not in the queue any more'}"
+            problem = self.problems.get(self.scheduler(place), "")
+            return f"{task} {problem or 'is not in the queue any more'}"
         return f"{task} {one.state if one.state == 'RUNNING' else self.waits(place)}"
 
     def look(self, folders: Iterable[Path], *, at_once: bool = False) -> bool:
-        """Settle those of ``folders`` that Slurm let go; whether it was time to ask it."""
+        """Settle those of ``folders`` that schedulers let go; whether it was time to ask them."""
         if not at_once and time.monotonic() < self._next:
             return False
-        try:
-            self.tasks = commands.queue()
-            self.problem = ""
-        except SlurmError as error:
-            self.problem = str(error)
+        given = list(folders)
+        self.ask(place for one in given if (place := place_of(one)) is not None)
         self._pause = min(self._pause * 1.5, self.longest)
         self._next = time.monotonic() + self._pause
-        if self.problem:
-            return False  # jobs run on without their controller
-        self._jobs |= {one.name: one.job for one in self.tasks.values()}
-        for folder in folders:
+        for folder in given:
             self._settle(folder)
-        return True
+        return not self.problems
+
+    def ask(self, places: Iterable[Place]) -> None:
+        """Ask the schedulers that have some of ``places``, each once, for what waits or runs."""
+        before, self.tasks, self.problems = self.tasks, {}, {}
+        for scheduler, tasks in self.tasks_of(places).items():
+            try:
+                self.tasks |= scheduler.queue(tasks)
+            except SchedulerError as error:
+                self.problems[scheduler] = str(error)
+                self.tasks |= {task: before[task] for task in tasks if task in before}
+        self._jobs |= {one.name: one.job for one in self.tasks.values() if one.job}
 
     def catch_up(self) -> None:
-        """Settle every trial of the store that Slurm let go, and take away what is done with."""
+        """Settle every trial of the store that was let go, and take away what is done with."""
         batches = list(iterate_batches(self.store))
         held = {batch.id: batch.held() for batch in batches}
         folders = [folder for one in held.values() for folder in one]
@@ -127,7 +150,7 @@ class Watching:
         """Give up those that were written for a person to submit, and never were."""
         for folder in folders:
             place = place_of(folder)
-            if place is not None and not self._job(place):
+            if place is not None and not self.task_of(place):
                 record_end(folder, Status.INTERRUPTED, GIVEN_UP)
                 let_go(folder)
 
@@ -146,40 +169,43 @@ class Watching:
         if place is None:
             self._absent.pop(folder, None)
             return
-        job = self._job(place)
-        if job and task_id(job, place.task) in self.tasks:
+        scheduler, task = self.scheduler(place), self.task_of(place)
+        if scheduler in self.problems:
+            return  # jobs run on without their controller
+        if task in self.tasks:
             self._absent.pop(folder, None)
             return
         batch = self._batch(place)
-        if not job and batch is not None and not batch.is_forsaken():
+        if not task and batch is not None and not (batch.job or batch.is_forsaken()):
             return  # about to be submitted, or left to a person
-        self._end(folder, place, batch, job)
+        self._end(folder, place, batch, task)
 
-    def _end(self, folder: Path, place: Place, batch: Batch | None, job: str) -> None:
-        """Give a trial that Slurm let go its end, unless it recorded one."""
+    def _end(self, folder: Path, place: Place, batch: Batch | None, task: str) -> None:
+        """Give a trial that its scheduler let go its end, unless it recorded one."""
         with contextlib.suppress(StoreError):
             manifest = read_manifest(folder)
             if manifest["status"] == Status.RUNNING:
                 # Its last words may be on their way through a shared folder.
                 since = self._absent.setdefault(folder, time.monotonic())
-                if job and time.monotonic() - since < LAG_SECONDS:
+                if task and time.monotonic() - since < LAG_SECONDS:
                     self._next = min(self._next, time.monotonic() + SHORTEST_POLL)
                     return
                 began = (folder / HEARTBEAT).exists()
                 status, failure = Status.INTERRUPTED, NEVER
-                if job:
-                    task = task_id(job, place.task)
-                    facts = commands.facts_of(task)
+                if task:
+                    scheduler = self.scheduler(place)
+                    facts = scheduler.facts_of(task)
                     if facts.state in {"PENDING", "RUNNING", "CONFIGURING", "REQUEUED"}:
                         return  # it was put back between two questions
                     log = batch.folder / f"{place.task}.log" if batch else folder / "no.log"
-                    status, failure = end_of(task, facts, log, began=began)
+                    title = scheduler.title
+                    status, failure = end_of(task, facts, log, began=began, title=title)
                 record_end(folder, status, failure)
             let_go(folder)
         self._absent.pop(folder, None)
 
     def _job(self, place: Place) -> str:
-        """The number of a batch's job; squeue knows it by name if nobody wrote it down."""
+        """What a batch's job is called; Slurm knows it by name if nobody wrote it down."""
         known = self._jobs.get(place.batch, "")
         if not known and (batch := self._batch(place, anew=True)) is not None:
             known = batch.job

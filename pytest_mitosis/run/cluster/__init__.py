@@ -1,0 +1,1 @@
+"""Clusters: what is the same whatever scheduler takes trials to their nodes."""
