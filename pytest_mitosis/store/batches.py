@@ -52,9 +52,9 @@ class Batch:
         Its folder; the name is its id.
     record : dict
         ``launcher``, ``executor`` (which of PSI/J's, if that is used), ``job`` (the scheduler's
-        number, empty until it is known), ``generated`` (handed over by a person), ``versions`` (what has to be installed on the nodes),
-        ``worktree`` (the code), ``states`` and ``since`` (what judges imported files), and who
-        made it when.
+        number, empty until it is known), ``generated`` (handed over by a person), ``versions``
+        (what has to be installed on the nodes), ``worktree`` (the code), ``states`` and ``since``
+        (what judges imported files), and who made it when.
     """
 
     folder: Path

@@ -66,8 +66,8 @@ def submit(asked: dict[str, Any]) -> dict[str, Any]:
         for task in range(asked["tasks"]):
             attributes = psij.JobAttributes(**asked["attributes"])
             attributes.custom_attributes = asked["custom"]
-            seconds = asked["seconds"]
-            attributes.duration = timedelta(seconds=seconds) if seconds is not None else None
+            limit = asked["limit"]
+            attributes.duration = timedelta(seconds=limit) if limit is not None else None
             spec = psij.JobSpec(
                 executable="/bin/bash",
                 arguments=[asked["script"], str(task)],

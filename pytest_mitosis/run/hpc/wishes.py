@@ -47,7 +47,7 @@ def write_wishes(folder: Path, site: Site, load: Load) -> None:
         "tasks": math.ceil(load.trials / site.per_job),
         "script": str(folder / SCRIPT),
         "batch": folder.name,
-        "seconds": limit,
+        "limit": limit,
         "resources": resources(site.executor, load.request, load.at_once),
         "attributes": attributes(site),
         "custom": custom(site, load.request.gpus * load.at_once),
