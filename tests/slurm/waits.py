@@ -37,8 +37,9 @@ PYTEST = (sys.executable, "-m", "pytest", "-p", "mitosis")
 class Waits:
     """A grid of trials that wait for the test."""
 
-    def __init__(self, project, names):
+    def __init__(self, project, names, launcher="slurm"):
         self.project, self.flags, self.sessions = project, project.path / "flags", []
+        self.launcher = launcher
         self.flags.mkdir(exist_ok=True)
         project.commit({"exp_wait.py": WAITS.format(flags=str(self.flags), names=list(names))})
         self.arguments = ("--exp", "wait", "--variant", "name=*", "-v", "-rs")
@@ -46,7 +47,7 @@ class Waits:
     def start(self, *more):
         """A session in the background."""
         session = subprocess.Popen(
-            [*PYTEST, *self.arguments, "--exp-launcher", "slurm", *more],
+            [*PYTEST, *self.arguments, "--exp-launcher", self.launcher, *more],
             cwd=self.project.path,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

@@ -1,0 +1,87 @@
+"""Trials handed over by PSI/J to this machine: the way of all its executors, without a scheduler."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+
+from conftest import manifest
+from slurm.waits import mitosis
+
+FIT = """
+    import os
+    lookup_dict = {"noise": {"low": 0.1, "high": 0.5}}
+    def exp_fit(noise, seed):
+        if noise == 0.5 and seed == 1:
+            raise ValueError("no convergence")
+        bare = float("MITOSIS_TASK" not in os.environ)
+        return {"main": noise + seed, "bare": bare, "set": float(os.environ["SET"])}
+"""
+
+
+def test_grid_runs_by_psij_as_it_does_here(psij_site):
+    site = psij_site("local", 'setup = ["export SET=2.5"]')
+    site.commit({"exp_fit.py": FIT})
+    arguments = ("--exp", "fit", "--variant", "noise=*", "--seeds", "0-1", "--exp-launcher")
+    done = site.run_apart(*arguments, "local-by-psij")
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert re.search(r"4 trials submitted to local as job \d+@\S+ … \d+@", done.stdout)
+    assert "ValueError: no convergence" in done.stdout
+    assert "1 failed, 3 passed" in done.stdout
+    found = [manifest(one) for one in site.folders()]
+    assert sorted(one["status"] for one in found) == ["crashed", "done", "done", "done"]
+    for one in found:
+        assert one["launcher"] == "local-by-psij"
+        assert one["code"]["modules"]
+        assert not one["tainted"]
+        assert one["submitted"] <= one["started"]
+        if one["status"] == "done":
+            assert one["metrics"]["set"] == 2.5
+            assert one["metrics"]["bare"] == 1.0
+    # Nothing is left of what was only needed on the way.
+    assert [*site.store.glob(".batches/*"), *site.store.glob(".code/*")] == []
+    again = site.run_apart(*arguments, "local-by-psij", "-k", "not (noise=high and seed=1)")
+    assert again.returncode == 0
+    assert "submitted to" not in again.stdout
+    assert again.stdout.count(" reused") == 3
+
+
+def test_trials_outlive_drivers_and_each_end_is_told(psij_site, waits):
+    site = psij_site("local")
+    grid = waits(site, ("one", "lost", "dropped", "seen", "watched"), "local")
+    grid.start()
+    grid.until_begun("one", "lost", "dropped", "seen", "watched")
+    grid.kill()
+    left = site.run_apart(*grid.arguments, "--exp-launcher", "local-by-psij", "--exp-detach")
+    assert left.returncode == 0, left.stdout
+    assert "5 skipped" in left.stdout
+    assert re.search(r"local has it as job \d+@", left.stdout)
+    assert mitosis("ls", "--running", cwd=site.path).count(" s ago") == 5
+    session = grid.start()
+    grid.end("seen", "watched")
+    assert grid.hears(session, "name=", "%]")  # it reports these two, so it watches those before
+    os.kill(grid.manifest("lost")["pid"], signal.SIGKILL)
+    dropped = grid.manifest("dropped")["id"]
+    assert mitosis("cancel", dropped, cwd=site.path) == "cancelled 1 trial\n"
+    grid.end("one")
+    out, _ = session.communicate(timeout=60)
+    assert session.returncode == 1, out
+    assert "submitted to" not in out
+    words = dict(re.findall(r"name=(one|lost|dropped)\] ([A-Z]+)", out))
+    assert words == {"one": "DONE", "lost": "CRASHED", "dropped": "INTERRUPTED"}
+    assert re.search(r"its local job \d+@\S+ failed \(FAILED, its process is gone\)", out)
+    assert re.search(r"its local job \d+@\S+ was stopped", out)
+    assert len(site.folders()) == 5
+
+
+def test_time_limit_is_warned_of_where_no_scheduler_does(psij_site, waits):
+    site = psij_site("local", 'time = "8s"\nwarn = "3s"')
+    grid = waits(site, ("only",), "local")
+    session = grid.start()
+    grid.until_begun("only")
+    out, _ = session.communicate(timeout=60)
+    assert session.returncode == 1, out
+    assert re.search(r"WallTime: its local job \d+@\S+ comes to its time limit; --exp-resume", out)
+    assert grid.manifest("only")["status"] == "timeout"
+    assert (site.only("wait/*") / "checkpoints" / "count").read_text() == "1"
