@@ -84,12 +84,15 @@ class Site:
     limit: float | None = None
 
 
-COMMON_KEYS = (
-    "kind", "setup", "per-job", "at-once", "warn", "snapshot", "poll", "python", "node-launcher",
-)  # fmt: skip
 KEYS = {
-    SLURM: (*COMMON_KEYS, "flags", "jobs", "requeue", *OPTIONS),
-    PSIJ: (*COMMON_KEYS, "executor", "time", "custom", *PSIJ_OPTIONS),
+    SLURM: (
+        *("kind", "flags", "setup", "jobs", "per-job", "at-once", "warn", "requeue", "snapshot"),
+        *("poll", "python", "node-launcher", *OPTIONS),
+    ),
+    PSIJ: (
+        *("kind", "executor", *PSIJ_OPTIONS, "time", "custom", "setup", "per-job", "at-once"),
+        *("warn", "snapshot", "poll", "python", "node-launcher"),
+    ),
 }
 
 

@@ -1,4 +1,4 @@
-"""Trials handed over by PSI/J to this machine: the way of all its executors, without a scheduler."""
+"""Trials handed over by PSI/J to this machine: as to a cluster, without a scheduler."""
 
 from __future__ import annotations
 
