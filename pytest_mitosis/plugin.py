@@ -72,7 +72,8 @@ OPTIONS: dict[str, dict[str, Any]] = {
         "metavar": "NAME",
         "help": "what runs each trial: kernel (the default), process (without Jupyter), inline "
         "(in this process, for debugging; implied by --pdb and --trace), slurm, one of "
-        "[tool.mitosis.launchers], or one of a conftest's",
+        "[tool.mitosis.launchers] (Slurm; with the extra hpc PBS, LSF, Flux), or one of a "
+        "conftest's",
     },
     "--exp-detach": {
         "action": "store_true",
