@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
@@ -73,6 +74,27 @@ def test_trials_outlive_drivers_and_each_end_is_told(psij_site, waits):
     assert re.search(r"its local job \d+@\S+ failed \(FAILED, its process is gone\)", out)
     assert re.search(r"its local job \d+@\S+ was stopped", out)
     assert len(site.folders()) == 5
+
+
+def test_trial_whose_id_was_never_written_down_is_not_taken_for_unsubmitted(psij_site, waits):
+    site = psij_site("local")
+    grid = waits(site, ("only",), "local")
+    grid.start()
+    grid.until_begun("only")
+    grid.kill()
+    (batch,) = site.store.glob(".batches/*")
+    (batch / "ids.txt").write_text("")
+    record = json.loads((batch / "batch.json").read_text())
+    (batch / "batch.json").write_text(json.dumps({**record, "job": ""}))
+    left = site.run_apart(*grid.arguments, "--exp-launcher", "local-by-psij", "--exp-detach")
+    assert left.returncode == 0, left.stdout
+    assert "local has it" in left.stdout
+    assert grid.manifest("only")["status"] == "running"
+    grid.end("only")
+    again = site.run_apart(*grid.arguments, "--exp-launcher", "local-by-psij")
+    assert again.returncode == 0, again.stdout
+    assert "submitted to" not in again.stdout
+    assert len(site.folders()) == 1
 
 
 def test_time_limit_is_warned_of_where_no_scheduler_does(psij_site, waits):

@@ -271,9 +271,13 @@ class ClusterLauncher:
     def _where(self, handle: ClusterHandle) -> str:
         place = handle.place
         assert place is not None
+        title = self.watching.scheduler(place).title
         if task := self.watching.task_of(place):
-            return f"{self.watching.scheduler(place).title} has it as job {task}"
-        return f"written for Slurm: sbatch {read_batch(self.store, place.batch).folder / SCRIPT}"
+            return f"{title} has it as job {task}"
+        batch = read_batch(self.store, place.batch)
+        if batch.record.get("generated"):
+            return f"written for Slurm: sbatch {batch.folder / SCRIPT}"
+        return f"{title} has it, or is about to get it"
 
 
 def _count(handles: Sequence[ClusterHandle]) -> str:

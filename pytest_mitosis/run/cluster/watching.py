@@ -11,7 +11,7 @@ import contextlib
 import time
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pytest_mitosis.model import Failure, Outcome, Status, StoreError
 from pytest_mitosis.run.cluster.ends import end_of
@@ -28,9 +28,10 @@ from pytest_mitosis.store.batches import (
     take_away,
 )
 from pytest_mitosis.store.folder import HEARTBEAT, finish, now, read_manifest
+from pytest_mitosis.store.owners import lives
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
 
     from pytest_mitosis.run.cluster.scheduler import Queued, Scheduler
@@ -185,6 +186,8 @@ class Watching:
         with contextlib.suppress(StoreError):
             manifest = read_manifest(folder)
             if manifest["status"] == Status.RUNNING:
+                if not task and is_alive(folder, manifest):
+                    return  # it was taken, and its id was never written down
                 # Its last words may be on their way through a shared folder.
                 since = self._absent.setdefault(folder, time.monotonic())
                 if task and time.monotonic() - since < LAG_SECONDS:
@@ -218,6 +221,13 @@ class Watching:
             with contextlib.suppress(StoreError):
                 self.batches[place.batch] = read_batch(self.store, place.batch)
         return self.batches.get(place.batch)
+
+
+def is_alive(folder: Path, manifest: Mapping[str, Any]) -> bool:
+    """Whether a process runs a trial, as its heartbeat has it."""
+    with contextlib.suppress(OSError):
+        return lives(manifest, time.time() - (folder / HEARTBEAT).stat().st_mtime)
+    return False
 
 
 def record_end(folder: Path, status: Status, failure: Failure) -> None:

@@ -154,7 +154,7 @@ def _process_state(task: str, mark: str) -> tuple[str, str]:
         process = psutil.Process(int(pid))
         if process.status() != psutil.STATUS_ZOMBIE and process.environ().get(TASK) == mark:
             return "ACTIVE", ""
-    except psutil.NoSuchProcess:
+    except psutil.Error:  # there is none, or it is another user's
         pass
     return "FAILED", "its process is gone"
 
@@ -171,7 +171,7 @@ def _terminate(task: str) -> None:
         if TASK not in process.environ():
             return
         below = process.children(recursive=True)
-    except psutil.NoSuchProcess:
+    except psutil.Error:
         return
     for one in [*below, process]:
         try:

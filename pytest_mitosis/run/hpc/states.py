@@ -78,7 +78,7 @@ def _slurm(text: str, tasks: Collection[str]) -> tuple[str, dict[str, str]]:
         task, state, *words = row.split()
         if task in tasks:
             kept.append(f"{task} {state} {KNOWN_REASON}")
-            reasons[task] = " ".join(words).replace("None", "")
+            reasons[task] = "" if words == ["None"] else " ".join(words)
     return "\n".join(kept) + "\n", reasons
 
 
