@@ -73,4 +73,7 @@ def pytest_mitosis_launcher(config: pytest.Config, name: str) -> Launcher | None
         def pytest_mitosis_launcher(config, name):
             if name == "container":
                 return ContainerLauncher(image="lab/analysis:2026-05")
+
+    A launcher may have trials run by a command line, ``python -m pytest_mitosis.run JOB.json``, and
+    read them back with :func:`pytest_mitosis.run.elsewhere.outcome_of`.
     """

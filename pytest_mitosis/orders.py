@@ -8,19 +8,20 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from pytest_mitosis.collection import key_of
-from pytest_mitosis.identity.imported import ImportedFile
 from pytest_mitosis.identity.repository import snapshot
-from pytest_mitosis.identity.verdicts import verdicts
 from pytest_mitosis.launching import launcher_name
 from pytest_mitosis.model import Job, Kind, MitosisError, TreeError, Trial, TrialSpec
 from pytest_mitosis.precedent import Precedents, Wait
 from pytest_mitosis.run.jobs import Describer, argument_identities, build_job
-from pytest_mitosis.run.launcher import Order
+from pytest_mitosis.run.judging import CodeJudge
+from pytest_mitosis.run.launcher import Judge, Order, taints_nothing
 from pytest_mitosis.store.attempts import CHECKPOINTS, claim_attempt, put_by, stopped_trial
 from pytest_mitosis.store.batches import place_of
 from pytest_mitosis.store.files import read_json, store_errors
@@ -29,8 +30,6 @@ from pytest_mitosis.store.locks import Held
 from pytest_mitosis.store.reuse import Reuse, Wanted, held_trial
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from pytest_mitosis.allotment import Allotment
     from pytest_mitosis.conductor import Conductor
     from pytest_mitosis.plan.references import LoadedExperiment
@@ -158,13 +157,14 @@ class Orders:
         provenance = {**self._provenance(claimed.id), **allotment.record, **attempts}
         if self.session.officials is not None and not self.session.draft:
             provenance["run_for"] = self.session.officials.label_of(spec_of_item(item))
-        begin_trial(job, claimed.folder, provenance)
+        notes = [note for held in item.stash.get(HELD, []) for note in held.notes]
+        begin_trial(job, claimed.folder, {**provenance, "notes": notes})
         return Order(
             job,
             claimed.folder,
             self.session.project.trials_folder,
             (("code", self.session.describe_code()),),
-            tuple(note for held in item.stash.get(HELD, []) for note in held.notes),
+            tuple(notes),
             self._judge,
             allotment.request if timeout is None else replace(allotment.request, timeout=timeout),
         )
@@ -187,13 +187,15 @@ class Orders:
             self.release_unused(item)
             raise
 
-    def _judge(self, imported: Sequence[dict[str, Any]]) -> tuple[str, ...]:
-        """Imported files that are not what the recorded commit holds; drafts vouch for none."""
+    @cached_property
+    def _judge(self) -> Judge:
+        """Says which imported files are not what the recorded commit holds; drafts vouch for none.
+
+        Whoever takes up the trial elsewhere makes the same of its manifest.
+        """
         if self.session.draft or self.session.code.problem:
-            return ()
-        files = [ImportedFile.from_json(one) for one in imported]
-        found = verdicts(files, self.session.code.states, since=self.started)
-        return tuple(str(one) for one in found)
+            return taints_nothing
+        return CodeJudge(self.session.code.states, self.started)
 
     def _keep_code(self, trial: str) -> dict[str, str]:
         """A draft's code, as a commit of its own beside the branches."""
@@ -220,6 +222,7 @@ class Orders:
             "commit": code.commit,
             "repositories": [state.to_json() for state in code.states],
             "code_problem": code.problem,
+            "checked": datetime.fromtimestamp(self.started, UTC).isoformat(),
             "launcher": launcher_name(self.session),
             "preload": list(self.session.project.preload),
             **self._keep_code(trial),

@@ -227,13 +227,9 @@ class ExperimentSession:
         """``commit 7ab1f20 main, clean``, or why that cannot be said."""
         if not self.project.is_repository:
             return "not in a git repository"
-        if self.code.problem:
-            return self.code.problem.splitlines()[0]
-        own = self.code.states[0]
-        dirty = sum(len(state.changes) for state in self.code.states)
-        where = own.branch or "detached head"
-        commit = f"commit {own.commit[:7]}" if own.commit else "no commit yet"
-        return f"{commit} {where}, {f'{dirty} uncommitted' if dirty else 'clean'}"
+        from pytest_mitosis.identity.repository import describe_code
+
+        return describe_code(self.code.states, self.code.problem)
 
     def say(self, line: str) -> None:
         """Tell the user something at once, where a terminal is at hand."""

@@ -35,6 +35,7 @@ __all__ = [
     "RepositoryState",
     "blob_id",
     "blob_ids",
+    "describe_code",
     "editable_repositories",
     "find_root",
     "head_blobs",
@@ -114,6 +115,19 @@ class RepositoryState:
         known["root"] = Path(data["root"])
         known["changes"] = tuple(Change.from_json(change) for change in data.get("changes", ()))
         return cls(**known)
+
+
+def describe_code(states: Sequence[RepositoryState], problem: str = "") -> str:
+    """``commit 7ab1f20 main, clean``, or why that cannot be said.
+
+    The first state is that of the project's own repository.
+    """
+    if problem or not states:
+        return problem.splitlines()[0] if problem else "not in a git repository"
+    own, dirty = states[0], sum(len(state.changes) for state in states)
+    where = own.branch or "detached head"
+    commit = f"commit {own.commit[:7]}" if own.commit else "no commit yet"
+    return f"{commit} {where}, {f'{dirty} uncommitted' if dirty else 'clean'}"
 
 
 def read_state(

@@ -1,7 +1,8 @@
 """``python -m pytest_mitosis.run JOB.json``: run a job without pytest.
 
-A job whose trial has not ended yet is run in its own folder; the job of a trial that has is run
-again as a draft, so that nothing recorded is overwritten.
+A trial that a session has begun and nobody runs yet is taken up, with all that the session recorded
+of it: so a launcher can have it run by a command line. The job of a trial that was run is run again
+as a draft, so that nothing recorded is overwritten.
 """
 
 from __future__ import annotations
@@ -12,8 +13,10 @@ import os
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
-from pytest_mitosis.model import Job, JobStep, Kind, MitosisError, Status, StoreError
+from pytest_mitosis.model import Job, JobStep, Kind, MitosisError, Status, StoreError, Trial
+from pytest_mitosis.run.elsewhere import STORE_EXIT, is_waiting, take_up
 from pytest_mitosis.run.jobs import OWN_FOLDERS
 from pytest_mitosis.run.launcher import Order
 from pytest_mitosis.run.launchers import make_launcher
@@ -23,12 +26,12 @@ from pytest_mitosis.store.attempts import CHECKPOINTS
 from pytest_mitosis.store.batches import TASK
 from pytest_mitosis.store.files import read_json, store_errors
 from pytest_mitosis.store.folder import (
-    DRAFTS,
-    HEARTBEAT,
     MANIFEST,
     QUEUED,
     claim,
+    read_manifest,
     read_trial,
+    store_of,
 )
 
 BATCH_NAME = "mitosis-"
@@ -50,7 +53,7 @@ def main(arguments: list[str] | None = None) -> int:
         return max(_run(one) for one in files)
     except MitosisError as error:
         print(f"ERROR: {error}", file=sys.stderr)
-        return 13 if isinstance(error, StoreError) else 4
+        return STORE_EXIT if isinstance(error, StoreError) else 4
 
 
 def _is_task(files: list[Path]) -> bool:
@@ -69,35 +72,47 @@ def _run(file: Path) -> int:
     except (KeyError, TypeError, ValueError):
         raise StoreError(f"{file} is no job of a trial") from None
     folder = file.parent
-    store = _store_of(folder)
-    status, recorded = Status.RUNNING, {}
-    if (folder / MANIFEST).exists():
-        trial = read_trial(folder)
-        status, recorded = trial.status, trial.manifest
+    recorded = read_trial(folder).manifest if (folder / MANIFEST).exists() else {}
     if (folder / QUEUED).exists():
         raise StoreError(f"{folder} is held by a scheduler; wait for its end, or cancel it")
-    if status is Status.RUNNING and (folder / HEARTBEAT).exists():
-        raise StoreError(f"{folder} is running now; wait for its end")
-    with store_errors(store):
-        if status is not Status.RUNNING:
-            again = claim(store, job.experiment, job.key, draft=True)
-            files = str(again.folder / "files")
-            cwd = files if job.cwd == str(folder / "files") else job.cwd
-            steps = tuple(_moved(step, folder, again.folder) for step in job.steps)
-            job = replace(job, trial=again.id, iteration=0, draft=True, cwd=cwd, steps=steps)
-            folder = again.folder
-        provenance = {"rerun_of": recorded.get("id"), "commit": None}
-        begin_trial(job, folder, provenance)
-        with contextlib.closing(make_launcher()) as launcher:
-            trial, _ = run_alone(launcher, Order(job, folder, store))
-    print(f"{trial.status.value}: {job.experiment}[{job.key}] in {folder}")
-    for name, value in trial.manifest["metrics"].items():
+    with store_errors(store_of(folder)):
+        if recorded and is_waiting(folder):
+            order, recorded = take_up(folder), {}
+        else:
+            order = _begin(job, folder, recorded)
+        launcher = make_launcher(preload=tuple(read_manifest(order.folder).get("preload", ())))
+        with contextlib.closing(launcher):
+            trial, _ = run_alone(launcher, order)
+    _tell(trial, recorded)
+    return 0 if trial.status is Status.DONE else 1
+
+
+def _begin(job: Job, folder: Path, recorded: dict[str, Any]) -> Order:
+    """Begin the trial of a job nobody began, or a draft if one has been recorded."""
+    store = store_of(folder)
+    if recorded:
+        if recorded["status"] == Status.RUNNING:
+            raise StoreError(f"{folder} is running now; wait for its end")
+        again = claim(store, job.experiment, job.key, draft=True)
+        files = str(again.folder / "files")
+        cwd = files if job.cwd == str(folder / "files") else job.cwd
+        steps = tuple(_moved(step, folder, again.folder) for step in job.steps)
+        job = replace(job, trial=again.id, iteration=0, draft=True, cwd=cwd, steps=steps)
+        folder = again.folder
+    begin_trial(job, folder, {"rerun_of": recorded.get("id"), "commit": None})
+    return Order(job, folder, store)
+
+
+def _tell(trial: Trial, recorded: dict[str, Any]) -> None:
+    """Print what became of a trial, beside what is recorded of the one it repeats."""
+    manifest = trial.manifest
+    print(f"{trial.status.value}: {manifest['experiment']}[{manifest['spec']}] in {trial.folder}")
+    for name, value in manifest["metrics"].items():
         before = recorded.get("metrics", {}).get(name)
         print(f"  {name} = {value!r}" + (f" (recorded: {before!r})" if recorded else ""))
-    failure = trial.manifest.get("failure")
+    failure = manifest.get("failure")
     if failure:
         print(failure["traceback"] or f"{failure['type']}: {failure['message']}")
-    return 0 if trial.status is Status.DONE else 1
 
 
 def _moved(step: JobStep, before: Path, after: Path) -> JobStep:
@@ -110,12 +125,6 @@ def _moved(step: JobStep, before: Path, after: Path) -> JobStep:
                 (after / CHECKPOINTS).mkdir(exist_ok=True)
         arguments.append(one)
     return replace(step, arguments=tuple(arguments))
-
-
-def _store_of(folder: Path) -> Path:
-    """The trials folder a trial's folder lies in."""
-    top = folder.parents[2]
-    return top.parent if top.name == DRAFTS else top
 
 
 if __name__ == "__main__":

@@ -119,11 +119,12 @@ class LoopLauncher:
 def run_alone(launcher: Launcher, order: Order) -> tuple[Trial, Outcome]:
     """Run one order and wait for its end; Ctrl-C and SIGTERM end it as interrupted."""
     handle = launcher.submit(order)
-    try:
-        launcher.wait([handle])
-    except KeyboardInterrupt:
-        launcher.cancel(handle)
-    return handle.result()
+    while True:
+        try:
+            launcher.wait([handle])
+            return handle.result()
+        except KeyboardInterrupt:  # may come twice: from the terminal, and from who started this
+            launcher.cancel(handle)
 
 
 @contextlib.contextmanager

@@ -77,6 +77,12 @@ def id_of(text: str) -> str:
     return "".join(_ID_LETTERS[byte % len(_ID_LETTERS)] for byte in digest[:8])
 
 
+def store_of(folder: Path) -> Path:
+    """The store that a trial's folder lies in."""
+    top = folder.parents[2]
+    return top.parent if top.name == DRAFTS else top
+
+
 @lru_cache(maxsize=4096)
 def folder_name(text: str) -> str:
     """``text`` as the name of a folder, shortened with a digest if it is over-long."""

@@ -1,4 +1,4 @@
-"""What a node checks: that its environment is the session's, and what the trial imported.
+"""What a node checks before it runs a trial: that its environment is the session's.
 
 Runs in the process that a scheduler starts.
 """
@@ -6,17 +6,9 @@ Runs in the process that a scheduler starts.
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
 
 from pytest_mitosis.identity.code import installed_versions
-from pytest_mitosis.identity.imported import ImportedFile
-from pytest_mitosis.identity.repository import RepositoryState
-from pytest_mitosis.identity.verdicts import verdicts
 from pytest_mitosis.model import Failure
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 
 def other_environment(wanted: dict[str, str]) -> Failure | None:
@@ -36,23 +28,3 @@ def other_environment(wanted: dict[str, str]) -> Failure | None:
         "[tool.mitosis.launchers]"
     )
     return Failure("OtherEnvironment", words)
-
-
-@dataclass(frozen=True, slots=True)
-class CodeJudge:
-    """Says which imported files taint a trial, by what its batch says of the code."""
-
-    record: dict[str, Any]
-
-    def __call__(self, imported: Sequence[dict[str, Any]]) -> tuple[str, ...]:
-        """Sentences on the files that are not what the commit holds."""
-        if "states" not in self.record:
-            return ()  # a draft vouches for none
-        files = [ImportedFile.from_json(one) for one in imported]
-        states = [RepositoryState.from_json(one) for one in self.record["states"]]
-        copy = str(self.record.get("worktree") or "")
-        copied = [one for one in files if copy and one.path.is_relative_to(copy)]
-        others = [one for one in files if one not in copied]
-        found = verdicts(copied, states)  # checked out after the session began, edited by nobody
-        found += verdicts(others, states, since=self.record.get("since"))
-        return tuple(str(one) for one in found)

@@ -14,11 +14,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from pytest_mitosis.identity.code import installed_versions
-from pytest_mitosis.model import Failure, Outcome, Status, StoreError, Trial
+from pytest_mitosis.model import Failure, Status, StoreError
 from pytest_mitosis.run.cluster.ends import outlook
 from pytest_mitosis.run.cluster.scheduler import Load, SchedulerError, scheduler_at
-from pytest_mitosis.run.cluster.watching import Watching, record_end
+from pytest_mitosis.run.cluster.watching import Watching
 from pytest_mitosis.run.copies import keep_alive
+from pytest_mitosis.run.elsewhere import record_end, recorded
 from pytest_mitosis.run.launcher import LeftRunning
 from pytest_mitosis.store.batches import (
     SCRIPT,
@@ -30,12 +31,13 @@ from pytest_mitosis.store.batches import (
     place_of,
     read_batch,
 )
-from pytest_mitosis.store.folder import HEARTBEAT, read_trial
+from pytest_mitosis.store.folder import HEARTBEAT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
     from pathlib import Path
 
+    from pytest_mitosis.model import Outcome, Trial
     from pytest_mitosis.plan.resources import Request
     from pytest_mitosis.plan.sites import Site
     from pytest_mitosis.run.cluster.scheduler import Scheduler
@@ -290,23 +292,3 @@ def refuse(handles: Sequence[ClusterHandle], failure: Failure) -> None:
         record_end(one.order.folder, Status.CRASHED, failure)
         let_go(one.order.folder)
         one.ended = recorded(one.order.folder)
-
-
-def recorded(folder: Path) -> tuple[Trial, Outcome]:
-    """A trial that another process recorded, and what its job left as far as that is recorded."""
-    trial = read_trial(folder)
-    m = trial.manifest
-    failure = Failure(**m["failure"]) if m.get("failure") else None
-    return trial, Outcome(
-        trial.status,
-        m["started"],
-        m["finished"],
-        m["duration_s"],
-        metrics=m["metrics"],
-        notes=tuple(m["notes"]),
-        tainted=tuple(m["tainted"]),
-        failure=failure,
-        supported=m.get("supported"),
-        proven=bool(m.get("proven")),
-        unproven=m.get("unproven", {}),
-    )

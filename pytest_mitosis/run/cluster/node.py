@@ -16,12 +16,13 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Self
 
 from pytest_mitosis.model import Failure, Job, Status, StoreError, Trial
-from pytest_mitosis.run.cluster.checks import CodeJudge, other_environment
+from pytest_mitosis.run.cluster.checks import other_environment
 from pytest_mitosis.run.cluster.ends import stopped
 from pytest_mitosis.run.cluster.scheduler import SchedulerError, scheduler_of
-from pytest_mitosis.run.cluster.watching import record_end
+from pytest_mitosis.run.elsewhere import begin_here, record_end
 from pytest_mitosis.run.environment import scheduler_variables
-from pytest_mitosis.run.launcher import Launcher, Order
+from pytest_mitosis.run.judging import CodeJudge
+from pytest_mitosis.run.launcher import Launcher, Order, taints_nothing
 from pytest_mitosis.run.launchers import make_launcher
 from pytest_mitosis.run.loop import LoopHandle
 from pytest_mitosis.run.machine import VISIBLE
@@ -35,27 +36,20 @@ from pytest_mitosis.store.batches import (
     read_batch,
     say_ended,
 )
-from pytest_mitosis.store.files import read_json, write_json
+from pytest_mitosis.store.files import read_json
 from pytest_mitosis.store.folder import (
     HEARTBEAT,
     JOB,
-    MANIFEST,
     QUEUED,
-    now,
     read_trial,
+    store_of,
 )
-from pytest_mitosis.store.owners import this_process
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from pathlib import Path
     from types import FrameType
 
-OF_AN_END = (
-    *("finished", "duration_s", "cpu_s", "peak_memory_bytes", "environment", "metrics", "notes"),
-    *("tainted", "randomness", "code", "failure", "progress", "artifacts", "proven", "unproven"),
-)
-"""What a manifest says of an attempt that ended."""
 WALL_TIME = "WallTime"
 NO_TURN = "its {title} job came to its time limit before this trial's turn"
 LOG_SECONDS = 1.0
@@ -149,11 +143,11 @@ class Node:
         if place is None:
             print(f"{folder}: its end is recorded, there is nothing to do")
             return
-        batch = read_batch(_store_of(folder), place.batch)
+        batch = read_batch(store_of(folder), place.batch)
         self.slots = int(batch.record.get("at_once", 1))
         if moment := warning_moment(batch):
             self.notices.warn_at(moment)
-        trial = begin_here(folder)
+        trial = begin_on_node(folder)
         if trial is None:
             self._settle(folder, batch)
         elif failure := other_environment(batch.record.get("versions", {})):
@@ -168,14 +162,14 @@ class Node:
         if self.launcher is None:
             self.launcher = make_launcher(str(batch.record.get("node_launcher", "kernel")))
         slot = min(set(range(self.slots)) - {one.slot for one in self.under_way})
-        held = read_json(folder / QUEUED)
+        held, facts = read_json(folder / QUEUED), batch.record
         order = Order(
             Job.from_json(read_json(folder / JOB)),
             folder,
-            _store_of(folder),
+            store_of(folder),
             tuple((str(name), str(value)) for name, value in held.get("facts", ())),
             tuple(map(str, held.get("notes", ()))),
-            judge=CodeJudge(batch.record),
+            judge=CodeJudge.from_json(facts) if "states" in facts else taints_nothing,
             variables={**own_variables(), **own_gpus(slot, self.slots)},
         )
         handle = self.launcher.submit(order)
@@ -216,7 +210,7 @@ class Node:
     def _settle(self, folder: Path, batch: Batch) -> None:
         let_go_unless_requeued(folder, batch)
         if place_of(folder) is None:
-            say_ended(_store_of(folder), batch.id, folder.name.partition("-")[2])
+            say_ended(store_of(folder), batch.id, folder.name.partition("-")[2])
         else:
             self.is_put_back = True
 
@@ -228,7 +222,7 @@ class Node:
         for folder in folders:
             if (place := place_of(folder)) is None:
                 continue
-            batch = batch or read_batch(_store_of(folder), place.batch)
+            batch = batch or read_batch(store_of(folder), place.batch)
             scheduler = scheduler_of(batch.record)
             if scheduler.is_requeued() or (self.ended and put_back(batch)):
                 return
@@ -274,7 +268,7 @@ def own_gpus(slot: int, slots: int) -> dict[str, str]:
     return {VISIBLE: ",".join(visible[slot * each : (slot + 1) * each])}
 
 
-def begin_here(folder: Path) -> Trial | None:
+def begin_on_node(folder: Path) -> Trial | None:
     """Make the trial in ``folder`` this process's; None if it is another's, or has ended.
 
     A trial that was begun before, by a process that is gone, goes on as its next attempt.
@@ -290,17 +284,7 @@ def begin_here(folder: Path) -> Trial | None:
             raise StoreError(f"{folder} is run by another process; this one leaves it alone")
         attempt = put_by(claimed)
     (folder / HEARTBEAT).touch()
-    begun = {name: value for name, value in manifest.items() if name not in OF_AN_END}
-    begun |= {
-        "status": Status.RUNNING.value,
-        "submitted": manifest.get("submitted", manifest["started"]),
-        "started": now(),
-        **this_process(),
-        "scheduler": scheduler_variables(),
-        **attempt,
-    }
-    write_json(folder / MANIFEST, begun)
-    return Trial(folder, begun)
+    return begin_here(folder, manifest, {"scheduler": scheduler_variables(), **attempt})
 
 
 def let_go_unless_requeued(folder: Path, batch: Batch) -> None:
@@ -342,8 +326,3 @@ def warning_moment(batch: Batch) -> float | None:
     if limit is None or began is None:
         return None
     return float(began) + float(limit) - min(float(batch.record["warn"]), float(limit) / 4)
-
-
-def _store_of(folder: Path) -> Path:
-    top = folder.parents[2]
-    return top.parent if top.name == "drafts" else top

@@ -10,13 +10,13 @@ from __future__ import annotations
 import contextlib
 import time
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from pytest_mitosis.model import Failure, Outcome, Status, StoreError
+from pytest_mitosis.model import Failure, Status, StoreError
 from pytest_mitosis.run.cluster.ends import end_of
 from pytest_mitosis.run.cluster.scheduler import SchedulerError, scheduler_of
 from pytest_mitosis.run.copies import remove_unused_copies
+from pytest_mitosis.run.elsewhere import record_end
 from pytest_mitosis.store.batches import (
     BATCHES,
     Batch,
@@ -27,7 +27,7 @@ from pytest_mitosis.store.batches import (
     read_batch,
     take_away,
 )
-from pytest_mitosis.store.folder import HEARTBEAT, finish, now, read_manifest
+from pytest_mitosis.store.folder import HEARTBEAT, read_manifest
 from pytest_mitosis.store.owners import lives
 
 if TYPE_CHECKING:
@@ -228,14 +228,3 @@ def is_alive(folder: Path, manifest: Mapping[str, Any]) -> bool:
     with contextlib.suppress(OSError):
         return lives(manifest, time.time() - (folder / HEARTBEAT).stat().st_mtime)
     return False
-
-
-def record_end(folder: Path, status: Status, failure: Failure) -> None:
-    """Record the end of a trial in place of a process that could not."""
-    started = str(read_manifest(folder).get("started") or now())
-    finished, seconds = now(), 0.0
-    with contextlib.suppress(OSError):  # it was alive until then
-        beat = datetime.fromtimestamp((folder / HEARTBEAT).stat().st_mtime, UTC)
-        finished = beat.isoformat(timespec="milliseconds")
-        seconds = max(0.0, (beat - datetime.fromisoformat(started)).total_seconds())
-    finish(folder, Outcome(status, started, finished, seconds, failure=failure), "")
