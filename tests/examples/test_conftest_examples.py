@@ -6,6 +6,10 @@ import json
 import re
 import shlex
 import shutil
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -125,6 +129,67 @@ def test_detectors_are_locked_by_their_settings(clone, run):
     clone.commit()
     assert code == 1
     assert ".connection is a _thread.lock: process state, not a value" in printed
+
+
+ORBIT = "pytest -p mitosis --exp orbit --variant integrator=* --variant step=coarse"
+PER_RUN = {
+    *("id", "iteration", "started", "submitted", "checked", "finished", "duration_s", "cpu_s"),
+    *("peak_memory_bytes", "pid", "process", "launcher", "artifacts"),
+}
+
+
+def test_trials_of_the_command_launcher_have_the_provenance_of_others(clone, run):
+    """Only what no two runs of a trial share differs, and which launcher it was."""
+    for more in ("--exp-launcher process", "--exp-launcher command --exp-reuse never"):
+        code, printed = run("own_launcher", f"{ORBIT} --seeds 0 --exp-jobs 2 {more}")
+        assert code == 0, printed
+    for integrator in ("euler", "leapfrog"):
+        pattern = f"orbit/integrator={integrator},step=coarse,seed=0"
+        one, two = (manifest(folder) for folder in folders(clone, "own_launcher", pattern))
+        assert (one["launcher"], two["launcher"]) == ("process", "command")
+        assert one.keys() | {"submitted"} == two.keys()
+        assert {n for n in one if one[n] != two[n]} <= PER_RUN
+        assert one["commit"] == clone.git("rev-parse", "HEAD")
+        assert one["repositories"][0]["changes"] == []
+        assert one["code"]["modules"]
+        assert one["status"] == "done"
+        assert one["artifacts"].keys() == two["artifacts"].keys()
+
+
+def test_first_failure_ends_what_the_command_launcher_runs(clone, run):
+    """Both run at once; the one that fails ends the other, which would take minutes."""
+    options = "--variant integrator=leapfrog --eval-param step=0.002 --eval-param step=None"
+    command = f"pytest -p mitosis --exp orbit {options} --eval-param years=500 --seeds 1"
+    code, printed = run("own_launcher", f"{command} --exp-launcher command --exp-jobs 2 -x")
+    assert code == 1, printed
+    assert "TypeError" in printed
+    found = [manifest(folder) for folder in folders(clone, "own_launcher", "orbit/*years=500*")]
+    assert sorted(one["status"] for one in found) == ["crashed", "interrupted"]
+
+
+def test_ctrl_c_ends_what_the_command_launcher_runs_and_what_waits(clone):
+    example = clone.path / "conftest_examples/own_launcher"
+    command = f"{ORBIT} --eval-param years=400 --seeds 2-4 --exp-launcher command --exp-jobs 3"
+    session = subprocess.Popen(
+        [sys.executable, "-m", "pytest", *shlex.split(command)[1:]],
+        cwd=example,
+        stdout=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )
+    deadline = time.monotonic() + 60
+    pattern = "trials/orbit/*years=400*/*"
+    while len(list(example.glob(f"{pattern}/.heartbeat"))) < 2 and time.monotonic() < deadline:
+        time.sleep(0.05)
+    session.send_signal(signal.SIGINT)
+    printed = session.communicate(timeout=60)[0]
+    assert session.returncode == 2, printed
+    found = [manifest(folder) for folder in folders(clone, "own_launcher", "orbit/*years=400*")]
+    assert [one["status"] for one in found] == ["interrupted"] * 3
+    assert sum("submitted" in one for one in found) == 2  # the third was never its turn
+    for one in found:
+        assert one["failure"]["message"] == "stopped before it ended"
+        assert not Path(f"/proc/{one['pid']}").exists()
 
 
 def test_every_command_of_the_examples_names_what_exists(clone, run):
