@@ -6,6 +6,8 @@ waits for a trial, and gone, the cursor where it was, before pytest prints again
 
 from __future__ import annotations
 
+import os
+import shutil
 import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -90,8 +92,7 @@ class Live:
             self.hide()
             # Those that run before those that wait in a queue.
             ordered = sorted(running, key=lambda one: bool(one.waits is not None and one.waits()))
-            shown = [one.line(moment) for one in ordered[:MOST_LINES]]
-            self._draw(terminal._tw, shown, len(ordered) - len(shown))
+            self._draw(terminal._tw, [one.line(moment) for one in ordered])
             return
         began = min(one.started for one in running)
         if moment - (self.told if self.told is not None else began) >= LOG_SECONDS:
@@ -109,21 +110,40 @@ class Live:
         with uncaptured(self.session.config):
             terminal._tw.flush()
             stream = terminal._tw._file
-            column = terminal._tw.width_of_current_line % terminal._tw.fullwidth
+            column = terminal._tw.width_of_current_line % size_of(stream).columns
             stream.write(f"\x1b[{self.drawn}A\x1b[{column + 1}G\x1b[J")
             stream.flush()
         self.drawn = 0
 
-    def _draw(self, writer: Any, lines: list[str], more: int) -> None:
-        """Write below the line pytest is at, straight to its file, so that it need not know."""
-        shown = [f" {line}"[: writer.fullwidth - 1] for line in lines]
-        if more:
-            shown.append(f" and {more} more")
+    def _draw(self, writer: Any, lines: list[str]) -> None:
+        """Write below the line pytest is at, straight to its file, so that it need not know.
+
+        No line may wrap and none may scroll away, or `hide` would not find back.
+        """
+        from rich.cells import cell_len, set_cell_size
+
+        size = size_of(writer._file)
+        room = max(0, min(MOST_LINES + 1, size.lines - 2))
+        if len(lines) > room:
+            kept = lines[: max(0, room - 1)]
+            lines = [*kept, f"and {len(lines) - len(kept)} more"][:room]
+        widest = size.columns - 1
+        shown = [f" {line}" for line in lines]
+        shown = [one if cell_len(one) <= widest else set_cell_size(one, widest) for one in shown]
         with uncaptured(self.session.config):
             writer.flush()
             writer._file.write("".join(f"\n\r{line}" for line in shown))
             writer._file.flush()
         self.drawn = len(shown)
+
+
+def size_of(stream: Any) -> os.terminal_size:  # Any: a text stream
+    """How large the terminal is; pytest takes narrow ones for wider than they are."""
+    try:
+        size = os.get_terminal_size(stream.fileno())
+    except (OSError, ValueError, AttributeError):
+        size = shutil.get_terminal_size()
+    return size if size.columns and size.lines else shutil.get_terminal_size()
 
 
 def _clock(seconds: float) -> str:

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import contextlib
+import shutil
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Self
 
 import click
 
-from pytest_mitosis.model import Status
+from pytest_mitosis.model import Status, StoreError
 from pytest_mitosis.read.commands.output import FOLDER, print_json
 from pytest_mitosis.read.frame import find_store
 from pytest_mitosis.run.progress import read_progress
 from pytest_mitosis.store.batches import place_of
-from pytest_mitosis.store.folder import HEARTBEAT, iterate_trials
+from pytest_mitosis.store.folder import HEARTBEAT, iterate_trials, read_trial
 from pytest_mitosis.table import align, format_seconds
 
 if TYPE_CHECKING:
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 
     from pytest_mitosis.model import Trial
 
+MOST_ENDED = 10
+ENDED = ("trial", "experiment", "parameters", "ended as", "after")
 HEADER = ("trial", "experiment", "parameters", "who", "pid", "since", "progress", "left", "beat")
 
 
@@ -42,9 +45,8 @@ def running_trials(store: Path) -> list[Trial]:
     return sorted(found, key=lambda trial: str(trial.manifest.get("started")))
 
 
-def running_lines(store: Path) -> list[str]:
+def running_lines(store: Path, trials: Sequence[Trial]) -> list[str]:
     """A table of the trials under way."""
-    trials = running_trials(store)
     queue = Queue.of(store, trials)
     return (
         align([HEADER, *(_cells(one, queue) for one in trials)], left=5)
@@ -55,28 +57,78 @@ def running_lines(store: Path) -> list[str]:
 
 def print_running(store: Path, *, as_json: bool) -> None:
     """Print the trials under way, as a table or as their manifests."""
+    trials = running_trials(store)
     if as_json:
-        print_json([trial.manifest for trial in running_trials(store)])
+        print_json([trial.manifest for trial in trials])
         return
-    for line in running_lines(store):
+    for line in running_lines(store, trials):
         click.echo(line)
 
 
 def watch_store(
     store: Path, seconds: float, rounds: int | None, rest: Callable[[float], object] = time.sleep
 ) -> None:
-    """Print the table again and again; on a terminal in place."""
+    """Print the table again and again, and what became of those seen in it; in place if it can."""
     is_terminal = sys.stdout.isatty()
-    number = 0
+    number, seen = 0, Seen()
     while True:
+        trials = running_trials(store)
+        lines = [f"{datetime.now().astimezone():%H:%M:%S}  {store}"]
+        lines += [*running_lines(store, trials), *seen.ended(trials)]
         if is_terminal:
+            lines = _fitting(lines)
             click.echo("\x1b[2J\x1b[H", nl=False)
-        for line in (f"{datetime.now().astimezone():%H:%M:%S}  {store}", *running_lines(store)):
-            click.echo(line)
+        click.echo("\n".join(lines))
         number += 1
         if number == rounds:
             return
         rest(seconds)
+
+
+def _fitting(lines: list[str]) -> list[str]:
+    """As much of ``lines`` as the terminal has room for, none of them wrapped."""
+    from rich.cells import cell_len, set_cell_size
+
+    size = shutil.get_terminal_size()
+    if len(lines) >= size.lines:
+        kept = lines[: max(1, size.lines - 2)]
+        lines = [*kept, f"and {len(lines) - len(kept)} more lines"]
+    widest = size.columns - 1
+    return [one if cell_len(one) <= widest else set_cell_size(one, widest) for one in lines]
+
+
+@dataclass
+class Seen:
+    """The trials that were seen running, and what became of those that run no more."""
+
+    running: dict[Path, Trial] = field(default_factory=dict)
+    gone: list[Path] = field(default_factory=list)
+
+    def ended(self, trials: Sequence[Trial]) -> list[str]:
+        """A line for each that ended meanwhile, the last ones; ``trials`` are those that run."""
+        now_running = {one.folder: one for one in trials}
+        self.gone = [one for one in self.gone if one not in now_running]
+        self.gone += [one for one in self.running if one not in now_running]
+        self.gone = self.gone[-MOST_ENDED:]
+        self.running = now_running
+        shown = [row for one in self.gone if (row := _end_of(one)) is not None]
+        return ["", *align([ENDED, *shown], left=len(ENDED))] if shown else []
+
+
+def _end_of(folder: Path) -> tuple[str, ...] | None:
+    try:
+        trial = read_trial(folder)
+    except StoreError:
+        return None  # it was removed
+    m = trial.manifest
+    seconds = m.get("duration_s")
+    return (
+        trial.id,
+        str(m["experiment"]) + (" (draft)" if m.get("draft") else ""),
+        str(m.get("spec", "")),
+        trial.status.value,
+        format_seconds(seconds) if seconds is not None else "",
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,10 +182,16 @@ def _seconds_since(started: str) -> float:
 
 
 @click.command()
-@click.option("--seconds", default=5.0, show_default=True, help="Time between two looks.")
-@click.option("--rounds", type=int, help="End after so many looks.")
+@click.option(
+    "--seconds",
+    type=click.FloatRange(0.1),
+    default=5.0,
+    show_default=True,
+    help="Time between two looks.",
+)
+@click.option("--rounds", type=click.IntRange(1), help="End after so many looks.")
 @FOLDER
 def watch(*, seconds: float, rounds: int | None, trials_folder: Path | None) -> None:
-    """Watch what runs now, anyone's; Ctrl-C ends it."""
+    """Watch what runs now, anyone's, and what became of it meanwhile; Ctrl-C ends it."""
     with contextlib.suppress(KeyboardInterrupt):
         watch_store(find_store(trials_folder), seconds, rounds)

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 SECONDS_BETWEEN = 1.0
 TQDM = "tqdm.std"
+LONGEST_TEXT = 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +47,8 @@ class Progress:
             f"{name}={value:.4g}" if isinstance(value, float) else f"{name}={value}"
             for name, value in self.metrics.items()
         ]
-        return " ".join([steps, *numbers])
+        words = " ".join([steps, *numbers])
+        return "".join(one if one.isprintable() else " " for one in words)
 
 
 @dataclass
@@ -162,7 +164,7 @@ def _texts(metrics: dict[str, Any]) -> dict[str, float | str]:
     shown: dict[str, float | str] = {}
     for name, value in list(metrics.items())[:8]:
         try:
-            shown[name] = value if isinstance(value, str) else float(value)
+            shown[name] = value[:LONGEST_TEXT] if isinstance(value, str) else float(value)
         except (TypeError, ValueError):
-            shown[name] = str(value)[:40]
+            shown[name] = str(value)[:LONGEST_TEXT]
     return shown
