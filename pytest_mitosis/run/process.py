@@ -100,11 +100,14 @@ def watch(process: subprocess.Popen[bytes]) -> asyncio.Future[int | None]:
     died: asyncio.Future[int | None] = loop.create_future()
 
     def wait() -> None:
-        if hasattr(os, "waitid"):
+        can_look = hasattr(os, "waitid")
+        if can_look:
             with contextlib.suppress(ChildProcessError):
                 os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
             kill_group(process.pid)  # while the number is still its own
         code = process.wait()
+        if not can_look:  # the number is given to no other while any of its group is left
+            kill_group(process.pid)
         with contextlib.suppress(RuntimeError):  # the loop is closed: nobody asks any more
             loop.call_soon_threadsafe(died.set_result, code)
 

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -372,3 +373,34 @@ def test_options_of_clusters_need_one(project):
             "use --exp-launcher with slurm"
         ]
     )
+
+
+@pytest.mark.parametrize("launcher", ["kernel", "process"])
+@pytest.mark.parametrize("end", ["return {'main': 1.0}", "os._exit(3)", "raise ValueError"])
+def test_new_interpreters_leave_no_children_behind(project, monkeypatch, launcher, end):
+    """Also where the operating system cannot say that a process ended before it is waited for."""
+    monkeypatch.delattr(os, "waitid")
+    project.commit(
+        {
+            "exp_leaves.py": f"""
+            import os, pathlib, subprocess
+            def exp_leaves():
+                child = subprocess.Popen(["sleep", "100"])
+                pathlib.Path("child").write_text(str(child.pid))
+                {end}
+            """
+        }
+    )
+    project.run("--exp", "leaves", "--exp-launcher", launcher)
+    child = int((project.only() / "files/child").read_text())
+    deadline = time.monotonic() + 10
+    while is_running(child):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def is_running(pid):
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import re
 import shutil
 from pathlib import Path
 
+import pytest
 from conftest import manifest
 
+from pytest_mitosis.model import Status
+from pytest_mitosis.store.folder import iterate_trials
 from pytest_mitosis.store.results import load_result
 
 EXPERIMENT = """
@@ -39,6 +45,92 @@ def test_full_disk_is_told_and_nothing_is_done(project, small_disk):
     assert rescued["main"] == 1.0
     assert rescued["data"].shape == (2_000_000,)
     shutil.rmtree(place)
+
+
+MIXED = """
+    import os, time
+    from pathlib import Path
+    import numpy as np
+
+    MARK = Path(os.environ["MARK"])
+
+    def exp_mixed(n, rng):
+        if n == 1:
+            while len(list(MARK.glob("*"))) < 2:
+                time.sleep(0.02)
+            fill()
+        else:
+            (MARK / str(n)).touch()
+            while not (MARK / "full").exists():
+                time.sleep(0.02)
+        return {"main": 1.0 * n, "data": rng.random(1000)}
+
+    def fill():
+        if "FILL" in os.environ:
+            with open("ballast", "wb", buffering=0) as file:
+                for size in (65536, 1):
+                    try:
+                        while True:
+                            file.write(b"x" * size)
+                    except OSError:
+                        pass
+        (MARK / "full").touch()
+"""
+FOUR = ("--exp", "mixed", *(f"--eval-param=n={n}" for n in (1, 2, 3, 4)), "--exp-jobs", "3")
+RESCUED = re.compile(r"what the trial left is in (\S+)")
+
+
+def run_mixed(project, store, launcher, **variables):
+    """Four trials, three at a time, on a disk that is full in the end; what was printed."""
+    mark = project.path / ".git/mark"
+    mark.mkdir()
+    options = ("--exp-launcher", launcher, "--trials-folder", str(store))
+    done = project.run_apart(*FOUR, *options, env={**os.environ, "MARK": str(mark), **variables})
+    assert done.returncode == 13, done.stdout
+    assert done.stdout.splitlines()[-1].startswith("exit 13: the trials folder ")
+    assert "INTERNALERROR" not in done.stdout
+    assert "Traceback" not in done.stdout + done.stderr
+    assert not processes_with(f"MARK={mark}")
+    return done.stdout
+
+
+def processes_with(variable):
+    """The processes that run now and have a variable in their environment."""
+    found = []
+    for file in Path("/proc").glob("[0-9]*/environ"):
+        with contextlib.suppress(OSError):
+            if variable.encode() in file.read_bytes().split(b"\0"):
+                found.append(file.parent.name)
+    return found
+
+
+@pytest.mark.parametrize("launcher", ["kernel", "process"])
+def test_disk_filled_by_one_trial_costs_none_its_result(project, small_disk, launcher):
+    """The three that run are rescued, each to a place that is told; the fourth never begins."""
+    store = small_disk / "trials"
+    project.commit({"exp_mixed.py": MIXED})
+    printed = run_mixed(project, store, launcher, FILL="yes")
+    places = [Path(one) for one in set(RESCUED.findall(printed))]
+    assert sorted(load_result(one / "results", "mixed")["main"] for one in places) == [1, 2, 3]
+    trials = list(iterate_trials(store))
+    assert sorted(one.manifest["spec"] for one in trials) == [f"n={n},seed=0" for n in (1, 2, 3)]
+    assert {one.status for one in trials} <= {Status.CRASHED, Status.LOST}
+    for place in places:
+        shutil.rmtree(place)
+
+
+@pytest.mark.parametrize("launcher", ["kernel", "process"])
+def test_result_too_large_for_the_disk_harms_no_other_trial(project, small_disk, launcher):
+    store = small_disk / "trials"
+    large = MIXED.replace("rng.random(1000)", "rng.random(1_000_000 if n == 1 else 1000)")
+    project.commit({"exp_mixed.py": large})
+    printed = run_mixed(project, store, launcher)
+    (place,) = set(RESCUED.findall(printed))
+    assert load_result(Path(place) / "results", "mixed")["data"].shape == (1_000_000,)
+    shutil.rmtree(place)
+    ended = {one.manifest["spec"]: one.status for one in iterate_trials(store)}
+    assert ended["n=1,seed=0"] is Status.CRASHED
+    assert ended["n=2,seed=0"] is ended["n=3,seed=0"] is Status.DONE
 
 
 def test_fault_while_driving_a_trial_leaves_no_running_one(project, monkeypatch):
