@@ -138,8 +138,8 @@ def launcher_of(session: ExperimentSession) -> Launcher:
         found: Launcher | None = config.hook.pytest_mitosis_launcher(config=config, name=name)
         if found is None:
             raise PlanError(
-                f"there is no launcher {name!r}; {say_what_exists(name, _known(session))}; "
-                "a conftest can have others with the hook pytest_mitosis_launcher"
+                f"there is no launcher {name!r}, and no conftest has one with the hook "
+                f"pytest_mitosis_launcher; {say_what_exists(name, _known(session))}"
             )
         launcher = found
     config.add_cleanup(launcher.close)

@@ -158,7 +158,11 @@ class Orders:
         if self.session.officials is not None and not self.session.draft:
             provenance["run_for"] = self.session.officials.label_of(spec_of_item(item))
         notes = [note for held in item.stash.get(HELD, []) for note in held.notes]
-        begin_trial(job, claimed.folder, {**provenance, "notes": notes})
+        try:
+            begin_trial(job, claimed.folder, {**provenance, "notes": notes})
+        except OSError:  # a full disk: nothing that looks like half a trial stays
+            self.release_unused(item)
+            raise
         return Order(
             job,
             claimed.folder,

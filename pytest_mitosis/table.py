@@ -19,6 +19,8 @@ MOST_ROWS = 20
 MOST_METRICS = 4
 REUSED = "reused"
 """The word for an item whose trial was already done; no status of a trial."""
+VERDICTS = {True: "supported", False: "refuted", None: "not checked"}
+"""What a trial says of its hypothesis."""
 
 
 class State(StrEnum):
@@ -136,13 +138,17 @@ def render(rows: Sequence[Row]) -> list[str]:
     return lines
 
 
+def verdict_on(supported: object) -> str:
+    """The word for what a manifest says of its hypothesis."""
+    return VERDICTS[supported if isinstance(supported, bool) else None]
+
+
 def render_hypotheses(rows: Sequence[Row]) -> list[str]:
     """``hypothesis of fit: supported by 3 trials, refuted by 1: “the error stays small”``."""
-    words = {True: "supported", False: "refuted", None: "not checked"}
     lines = []
     for key in dict.fromkeys((row.experiment, row.hypothesis) for row in rows if row.hypothesis):
         found = [row.supported for row in rows if (row.experiment, row.hypothesis) == key]
-        told = [f"{word} by {found.count(one)}" for one, word in words.items() if one in found]
+        told = [f"{word} by {found.count(one)}" for one, word in VERDICTS.items() if one in found]
         trials = " trial" if len(found) == 1 else " trials"
         lines.append(f"hypothesis of {key[0]} {', '.join(told)}{trials}: {key[1]}")
     return lines

@@ -236,7 +236,8 @@ def render_changes(changes: Sequence[Change], *, sources: bool = True) -> str:
 
 def _line(change: Change) -> str:
     if change.facet == "code":
-        return f"source of {(change.new or '').partition(' ')[0]} changed (note)"
+        hint = " (note)" if change.severity == "note" else ""
+        return f"source of {(change.new or '').partition(' ')[0]} changed{hint}"
     if change.detail and "sha256:" in f"{change.old}{change.new}":
         return change.detail
     if change.source and change.old and change.new:

@@ -19,6 +19,7 @@ from pytest_mitosis.store.check import check_trial
 from pytest_mitosis.store.files import dump
 from pytest_mitosis.store.folder import iterate_folders, read_trial
 from pytest_mitosis.store.reference import read_group
+from pytest_mitosis.table import verdict_on
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
     from pytest_mitosis.store.reference import Reference
 
 MOST_NAMED = 5
-_SUPPORTED = {"True": "supported", "False": "refuted"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,7 @@ class Claim:
         found: dict[str, Counter[str]] = {}
         for one in self.references:
             if text := one.record.get("hypothesis"):
-                word = _SUPPORTED.get(str(one.record.get("supported")), "not checked")
+                word = verdict_on(one.record.get("supported"))
                 found.setdefault(str(text), Counter())[word] += 1
         return {
             text: ", ".join(f"{word} by {n}" for word, n in counts.items())

@@ -309,27 +309,6 @@ def folders_by_turn(folder: Path) -> dict[int, Path | None]:
     return {number: found[number] for number in sorted(found, reverse=True)}
 
 
-def find_trial(store: Path, prefix: str) -> Trial:
-    """The trial whose id begins with ``prefix``, drafts included.
-
-    Raises
-    ------
-    StoreError
-        If there is none, or more than one.
-    """
-    folders = [
-        folder
-        for folder in iterate_folders(store, drafts=True)
-        if prefix and folder.name.partition("-")[2].startswith(prefix)
-    ]
-    if not folders:
-        raise StoreError(f"no trial in {store} has an id that begins with {prefix!r}")
-    if len(folders) > 1:
-        names = ", ".join(sorted(folder.name.partition("-")[2] for folder in folders)[:5])
-        raise StoreError(f"{prefix!r} begins the ids of {len(folders)} trials: {names}; write more")
-    return read_trial(folders[0])
-
-
 def now() -> str:
     """The time as ISO 8601 in UTC, to the millisecond."""
     return datetime.now(UTC).isoformat(timespec="milliseconds")

@@ -26,12 +26,12 @@ from pytest_mitosis.model import (
     Status,
     StoreError,
 )
+from pytest_mitosis.read.search import find_trial
 from pytest_mitosis.store.files import read_json, write_json
 from pytest_mitosis.store.folder import (
     HEARTBEAT,
     artifacts,
     claim,
-    find_trial,
     finish,
     folder_name,
     iterate_folders,
@@ -430,25 +430,24 @@ def named(store, *ids):
 
 def test_id_that_begins_no_trial_is_refused(tmp_path):
     named(tmp_path, "k2m9xwq1")
-    for prefix in ("9aa1", "1-k2", "2m9", ""):
+    for prefix in ("9aa1", "1-k2", "2m9"):
         assert refused(find_trial, tmp_path, prefix) == (
             f"no trial in {tmp_path} has an id that begins with {prefix!r}"
         )
     assert find_trial(tmp_path, "k2").id == "k2m9xwq1"
 
 
-def test_id_that_begins_several_trials_is_refused_with_five_of_them(tmp_path):
+def test_id_that_begins_several_trials_is_refused_with_six_of_them(tmp_path):
     named(tmp_path, *(f"k2m9xwq{n}" for n in (3, 1, 2)), "k3000000")
     assert refused(find_trial, tmp_path, "k2m") == (
-        "'k2m' begins the ids of 3 trials: k2m9xwq1, k2m9xwq2, k2m9xwq3; write more"
+        f"'k2m' begins the ids of 3 trials: k2m9xwq3 ({KEY}), k2m9xwq1 ({KEY}), "
+        f"k2m9xwq2 ({KEY}); write more"
     )
     named(tmp_path, *(f"k2m9xwq{n}" for n in "fedcba"))
-    assert refused(find_trial, tmp_path, "k2m9xwq").endswith(
-        "k2m9xwq1, k2m9xwq2, k2m9xwq3, k2m9xwqa, k2m9xwqb; write more"
-    )
+    assert refused(find_trial, tmp_path, "k2m9xwq").endswith(f"({KEY}) and 3 more; write more")
 
 
 def test_damaged_trial_that_was_asked_for_is_one_sentence(tmp_path):
     own = record(tmp_path)
     (own.folder / "trial.json").write_text("{")
-    assert "is no valid JSON" in refused(find_trial, tmp_path, own.id)
+    assert "is no valid JSON" in refused(read_trial, own.folder)

@@ -118,7 +118,7 @@ def test_changed_source_is_a_note_unless_code_is_strict(tmp_path):
     assert again.notes == ("noise=low: .  source of lab.fit:tv changed (note)",)
     assert not again.is_new
     message = refused(LockError, take_lock, tmp_path, LOW, code("9d41"), COMMIT, strict_code=True)
-    assert message.splitlines()[1] == "  .  source of lab.fit:tv changed (note)"
+    assert message.splitlines()[1] == "  .  source of lab.fit:tv changed"
     assert take_lock(tmp_path, LOW, code("c833"), COMMIT, strict_code=True).notes == ()
 
 

@@ -237,7 +237,9 @@ def test_unknown_launcher_names_those_there_are(project):
     project.commit({"exp_one.py": "def exp_one(): return {'main': 1}\n"})
     result = project.run("--exp", "one", "--exp-launcher", "proces")
     assert result.ret == 4
-    result.stderr.fnmatch_lines(["ERROR: there is no launcher 'proces'; *kernel, process, inline*"])
+    result.stderr.fnmatch_lines(
+        ["ERROR: there is no launcher 'proces', and no conftest *; there are kernel, *process?"]
+    )
 
 
 def test_conftest_has_a_launcher_of_its_own(project):

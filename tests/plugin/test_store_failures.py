@@ -12,6 +12,7 @@ import pytest
 from conftest import manifest
 
 from pytest_mitosis.model import Status
+from pytest_mitosis.store.check import check_store
 from pytest_mitosis.store.folder import iterate_trials
 from pytest_mitosis.store.results import load_result
 
@@ -131,6 +132,32 @@ def test_result_too_large_for_the_disk_harms_no_other_trial(project, small_disk,
     ended = {one.manifest["spec"]: one.status for one in iterate_trials(store)}
     assert ended["n=1,seed=0"] is Status.CRASHED
     assert ended["n=2,seed=0"] is ended["n=3,seed=0"] is Status.DONE
+
+
+CANNOT_BEGIN = """
+    import errno, os
+    from pytest_mitosis.run import trial
+
+    begin_trial = trial.begin_trial
+
+    def begin(job, folder, provenance):
+        if job.key.startswith("n=3"):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(folder / "job.json"))
+        begin_trial(job, folder, provenance)
+
+    trial.begin_trial = begin
+"""
+
+
+def test_trial_that_cannot_begin_while_others_run_leaves_nothing(project):
+    unhurried = MIXED.replace("while len(", "while False and len(")
+    project.commit({"exp_mixed.py": unhurried, "conftest.py": CANNOT_BEGIN})
+    printed = run_mixed(project, project.store, "process")
+    assert "No space left on device" in printed.splitlines()[-1]
+    ended = {one.manifest["spec"]: one.status for one in iterate_trials(project.store)}
+    assert ended["n=1,seed=0"] is ended["n=2,seed=0"] is Status.DONE
+    assert "n=3,seed=0" not in ended
+    assert list(check_store(project.store, project.store / "locks")) == []
 
 
 def test_fault_while_driving_a_trial_leaves_no_running_one(project, monkeypatch):

@@ -17,6 +17,7 @@ from pytest_mitosis.read.frame import find_store
 from pytest_mitosis.store.catalogue import Catalogue
 from pytest_mitosis.store.files import read_json
 from pytest_mitosis.store.reference import read_group
+from pytest_mitosis.table import verdict_on
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -115,12 +116,11 @@ def _ranges(trials: Sequence[Trial]) -> list[str]:
 
 
 def _hypotheses(trials: Sequence[Trial]) -> list[str]:
-    words = {"True": "supported", "False": "refuted"}
     found: dict[tuple[str, str], Counter[str]] = {}
     for one in trials:
         m = one.manifest
         if m.get("hypothesis") and not m.get("draft"):
-            word = words.get(str(m.get("supported")), "not checked")
+            word = verdict_on(m.get("supported"))
             found.setdefault((m["experiment"], m["hypothesis"]), Counter())[word] += 1
     return [
         f"{name}: {text}: {', '.join(f'{word} by {n}' for word, n in counts.items())}"

@@ -9,6 +9,7 @@ import click
 from pytest_mitosis.read.commands.output import FOLDER, JSON, print_facts, print_json
 from pytest_mitosis.read.frame import find_store
 from pytest_mitosis.read.search import find_trial
+from pytest_mitosis.table import verdict_on
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -42,8 +43,7 @@ def _facts(trial: Trial) -> list[tuple[str, Any]]:
     if m.get("failure"):
         facts.append(("failure", f"{m['failure']['type']}: {m['failure']['message']}"))
     if m.get("hypothesis"):
-        words = {"True": " (supported)", "False": " (refuted)"}
-        facts.append(("hypothesis", f"{m['hypothesis']}{words.get(str(m.get('supported')), '')}"))
+        facts.append(("hypothesis", f"{m['hypothesis']} ({verdict_on(m.get('supported'))})"))
     facts += [
         (str(p["name"]), " ".join(filter(None, [p["variant"], f"({p['value']})"])))
         for p in m.get("parameters", ())

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_mitosis.read.site.script import digest_of
 from pytest_mitosis.store.folder import DRAFTS, PAGE
+from pytest_mitosis.table import verdict_on
 
 if TYPE_CHECKING:
     from pytest_mitosis.model import Trial
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
 PICTURES = (".png", ".jpg", ".jpeg", ".gif", ".webp", ".svg")
 MOST_PICTURES = 24
 LONGEST_TEXT = 2000
-_VERDICTS = {"True": "supported", "False": "refuted"}
 _LARGEST_NUMBER = 2**53  # JavaScript rounds larger ones
 _COPIED = (
     "id", "experiment", "spec", "status", "iteration", "seed", "started", "duration_s", "cpu_s",
@@ -33,7 +33,7 @@ def row_of(trial: Trial) -> dict[str, Any]:
     row |= {
         "draft": bool(m.get("draft")),
         "official": _plain(m.get("official")),
-        "supported": _VERDICTS.get(str(m.get("supported"))),
+        "supported": verdict_on(said) if (said := m.get("supported")) is not None else None,
         "folder": place_of(trial),
         "page": os.path.exists(f"{trial.folder}/{PAGE}"),  # noqa: PTH110  of every trial
         "branch": _plain(next((r.get("branch") for r in m.get("repositories") or ()), None)),
