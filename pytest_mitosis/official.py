@@ -1,7 +1,7 @@
-"""Official trials in a session: which are planned, what is vouched for, what became of it.
+"""Official trials in a session: which are planned, and who is registered to vouch for them.
 
-Runs in the pytest process an item belongs to, and in the controller. What is compared and how is
-the business of :mod:`pytest_mitosis.read.verdict`.
+Runs in the pytest process an item belongs to, and in the controller, in every session; so what
+compares is imported only where there is something to compare.
 """
 
 from __future__ import annotations
@@ -9,13 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from pytest_mitosis.identity import Description, compare, render_changes
-from pytest_mitosis.model import Binding, LockError, PlanError, TrialSpec
+from pytest_mitosis.model import PlanError, TrialSpec
 from pytest_mitosis.plan.official import Declaration, Group, read_declaration
 from pytest_mitosis.plan.variants import expand, require_targets
-from pytest_mitosis.read.verdict import packages_since
-from pytest_mitosis.read.verdict_text import accept_command
-from pytest_mitosis.store.locks import counting
 from pytest_mitosis.store.reuse import Reuse
 
 if TYPE_CHECKING:
@@ -27,7 +23,6 @@ if TYPE_CHECKING:
     from pytest_mitosis.plan.references import LoadedExperiment
     from pytest_mitosis.reporting import Reporter
     from pytest_mitosis.session import ExperimentSession
-    from pytest_mitosis.store.reference import Reference
 
 
 @dataclass
@@ -164,32 +159,3 @@ def _reason(config: pytest.Config, *, is_official: bool) -> str:
     if config.getoption("exp_reuse") == Reuse.SAME_PARAMS:
         raise PlanError("what another code gave cannot be accepted: leave --exp-reuse out")
     return why
-
-
-def changed_value(
-    found: Reference, binding: Binding, now: Description, *, strict_code: bool
-) -> LockError | None:
-    """How a variant is another value than that a reference was recorded with."""
-    recorded = found.description(binding.step, binding.parameter)
-    if recorded is None:
-        return None
-    digest, description = recorded
-    if description is None:
-        detail = "" if digest == now.digest else f"  it was {found.value(binding)}"
-    else:
-        changes = counting(compare(description, _without_notes(now)), strict_code=strict_code)
-        detail = render_changes(changes) if changes else ""
-    if not detail:
-        return None
-    group = found.record["group"]
-    packages = packages_since(found)
-    told = f"\n  packages since then: {packages}" if packages else ""
-    return LockError(
-        f"{binding.parameter}={binding.name} changed since {group} was accepted ({found.origin})\n"
-        f"{detail}{told}\nrestore the value, use a new name, or: {accept_command(group)}"
-    )
-
-
-def _without_notes(description: Description) -> Description:
-    kept = tuple(leaf for leaf in description.leaves if leaf.facet != "note")
-    return Description(kept, description.summary)

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from pytest_mitosis.changed_values import changed_value
 from pytest_mitosis.model import Binding, Kind, LockError, MitosisError, Undescribable
-from pytest_mitosis.official import changed_value
 from pytest_mitosis.plan.index import Index
 from pytest_mitosis.plan.official import is_declared, read_declaration
 from pytest_mitosis.plan.references import load_experiment

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from pytest_mitosis.changed_values import changed_value
 from pytest_mitosis.collection import key_of, spec_of
 from pytest_mitosis.model import Binding, Kind, LockError, MitosisError, PlanError, Trial
-from pytest_mitosis.official import changed_value
 from pytest_mitosis.read.ladder import Rung
 from pytest_mitosis.read.statistics import shifts_of
 from pytest_mitosis.read.verdict import Verdict, judge, without_reference
