@@ -6,12 +6,16 @@ business (:mod:`pytest_mitosis.schedule`).
 
 from __future__ import annotations
 
+import contextlib
 import time
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 from pytest_mitosis.live import Live, Running
+from pytest_mitosis.model import Status, StoreError
+from pytest_mitosis.store.batches import place_of
+from pytest_mitosis.store.folder import read_manifest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
@@ -24,6 +28,8 @@ if TYPE_CHECKING:
 
 TICK = 0.5
 """Seconds between two looks at what cannot wake us: other sessions' trials, the live lines."""
+PATIENCE = 30.0
+"""Seconds that trials have to end once their launcher has failed."""
 
 
 @dataclass
@@ -34,6 +40,7 @@ class Conductor:
     under_way: list[Handle] = field(default_factory=list)
     running: dict[Path, Running] = field(default_factory=dict)
     allotted: dict[Path, Allotment] = field(default_factory=dict)
+    fault: Exception | None = None  # what the launcher raised when it was waited for
     while_waiting: Callable[[], None] = lambda: None  # the schedule starts more meanwhile
 
     @property
@@ -58,8 +65,20 @@ class Conductor:
         self.allotted[order.folder] = allotment
 
     def start(self, order: Order) -> Handle:
-        """Have a begun trial run, while others do."""
-        handle = self.launcher.submit(order)
+        """Have a begun trial run, while others do; what the launcher raises is its end.
+
+        Raises
+        ------
+        StoreError
+            If the store cannot be written.
+        """
+        try:
+            handle = self.launcher.submit(order)
+        except BaseException as error:
+            self._give_back(order.folder)
+            if not isinstance(error, Exception):
+                raise
+            return _not_taken(order, error)
         usual = self.live.usual(order.job.experiment)
         # Launchers that hand trials to a queue can say what one waits for there.
         waits = getattr(handle, "waits", None)
@@ -79,6 +98,10 @@ class Conductor:
             if len(self.under_way) > 1 or self.session.site is not None:  # the schedule's part
                 raise
             self.stop()
+        except Exception:
+            if self.fault is not None:
+                self.stop()
+            raise
         return handle.result()
 
     def wait(self, seconds: float) -> list[Handle]:
@@ -86,15 +109,21 @@ class Conductor:
         self.live.show(list(self.running.values()) if seconds else ())
         try:
             ended = self.launcher.wait(self.under_way, seconds)
+        except Exception as error:
+            self._keep(error)
+            raise
         finally:
             self.live.hide()
         self.under_way = [one for one in self.under_way if one not in ended]
         for one in ended:
             done = self.running.pop(one.order.folder)
             self.live.learn(done.job.experiment, self.live.clock() - done.started)
-            if allotment := self.allotted.pop(one.order.folder, None):
-                self.session.allotments.give_back(allotment)
+            self._give_back(one.order.folder)
         return ended
+
+    def _give_back(self, folder: Path) -> None:
+        if allotment := self.allotted.pop(folder, None):
+            self.session.allotments.give_back(allotment)
 
     def rest(self, seconds: float) -> None:
         """Spend time while another session is at a trial."""
@@ -117,10 +146,51 @@ class Conductor:
         self.live.hide()
 
     def stop(self) -> Collection[Handle]:
-        """Interrupt all trials under way, wait until each is recorded, and return them."""
-        stopped = list(self.under_way)
+        """Interrupt all trials under way, wait until each is recorded, and return them.
+
+        Those that a launcher lost when it failed are recorded as crashed.
+        """
+        stopped, deadline = list(self.under_way), time.monotonic() + PATIENCE
         for handle in stopped:
-            self.launcher.cancel(handle)
-        while self.under_way:
-            self.wait(TICK)
+            try:
+                self.launcher.cancel(handle)
+            except Exception as error:
+                self._keep(error)
+        while self.under_way and (self.fault is None or time.monotonic() < deadline):
+            try:
+                self.wait(TICK)
+            except Exception:  # kept as the fault
+                time.sleep(TICK)
+        self._write_off()
+        self.fault = None
         return stopped
+
+    def _keep(self, error: Exception) -> None:
+        if self.fault is None:
+            words = f"the launcher failed ({type(error).__name__}: {error})"
+            self.session.say(f"{words}; trials under way are ended")
+        self.fault = error
+
+    def _write_off(self) -> None:
+        """Wait no more for those that are still under way, and record what no cluster has."""
+        from pytest_mitosis.run.refused import record_failed
+
+        lost, self.under_way = self.under_way, []
+        for handle in lost:
+            folder = handle.order.folder
+            self.running.pop(folder, None)
+            self._give_back(folder)
+            with contextlib.suppress(OSError, StoreError):
+                if place_of(folder) is None and read_manifest(folder)["status"] == Status.RUNNING:
+                    assert self.fault is not None
+                    record_failed(folder, self.fault)
+
+
+def _not_taken(order: Order, error: Exception) -> Handle:
+    from pytest_mitosis.run.refused import NotTaken, record_failed
+
+    if isinstance(error, StoreError):
+        with contextlib.suppress(OSError, StoreError):
+            record_failed(order.folder, error)
+        raise error
+    return NotTaken(order, record_failed(order.folder, error))

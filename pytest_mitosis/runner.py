@@ -65,6 +65,11 @@ class Prepared:
     earlier: Trial | None = None
     handle: Handle | None = None
 
+    @property
+    def has_ended(self) -> bool:
+        """Whether there is a trial that does, or the item's own has ended."""
+        return self.earlier is not None or (self.handle is not None and self.handle.is_done())
+
     def end(self) -> Ended:
         """The trial that does, or the item's own at its end."""
         if self.problem is not None:

@@ -272,11 +272,11 @@ class Schedule:
         under_way = len(self.conductor.under_way)
         self.conductor.stop()
         for item in (*self.ended, *self.running, *self.waiting):
-            prepared = item.stash[PREPARED]
-            if item not in self.waiting and prepared.problem is None:
+            if item not in self.waiting and item.stash[PREPARED].has_ended:
                 try:
-                    self.session.interrupted.append(runner.record(item, prepared.end())[0])
-                except (OSError, StoreError) as error:
+                    found = item.stash[PREPARED].end()
+                    self.session.interrupted.append(runner.record(item, found)[0])
+                except Exception as error:
                     self.session.say(f"a trial could not be recorded: {error}")
             runner.settle_locks(item)
         return under_way

@@ -6,7 +6,9 @@ import json
 import os
 import re
 import signal
+import time
 
+import pytest
 from conftest import manifest
 from slurm.waits import mitosis
 
@@ -74,6 +76,51 @@ def test_trials_outlive_drivers_and_each_end_is_told(psij_site, waits):
     assert re.search(r"its local job \d+@\S+ failed \(FAILED, its process is gone\)", out)
     assert re.search(r"its local job \d+@\S+ was stopped", out)
     assert len(site.folders()) == 5
+
+
+FAILING = """
+    from pytest_mitosis.run.hpc.scheduler import PsijScheduler
+
+    prepare = PsijScheduler.prepare
+
+    def fails_once(self, folder, site, load):
+        if load.request.cpus == 2:
+            raise {error}("no such thing")
+        prepare(self, folder, site, load)
+
+    PsijScheduler.prepare = fails_once
+"""
+TWO = """
+    import pytest
+    def exp_one(): return {"main": 1.5}
+    @pytest.mark.experiment(cpus=2)
+    def exp_two(): return {"main": 2.5}
+"""
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "status", "told"),
+    [
+        ("TypeError", 1, "crashed", "TypeError: the launcher failed: no such thing"),
+        ("KeyboardInterrupt", 2, "interrupted", "the same command waits for them"),
+    ],
+)
+def test_batch_that_cannot_be_handed_over_ends_and_others_run(psij_site, error, code, status, told):
+    site = psij_site("local")
+    site.commit({"conftest.py": FAILING.format(error=error), "exp_two.py": TWO})
+    to = ("--exp-launcher", "local-by-psij")
+    done = site.run_apart("--exp", "one", "--exp", "two", *to, timeout=60)
+    assert done.returncode == code, done.stdout + done.stderr
+    assert told in done.stdout
+    assert "INTERNALERROR" not in done.stdout
+    record = manifest(site.only("two/*"))
+    assert record["status"] == status
+    assert not (site.only("two/*") / ".queued").exists()
+    deadline = time.monotonic() + 60
+    while (other := manifest(site.only("one/*")))["status"] == "running":
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    assert other["status"] == "done"
 
 
 def test_trial_whose_id_was_never_written_down_is_not_taken_for_unsubmitted(psij_site, waits):

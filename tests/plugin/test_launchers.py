@@ -272,6 +272,78 @@ def test_conftest_has_a_launcher_of_its_own(project):
     assert manifest(project.only())["launcher"] == "counted"
 
 
+FAILING = """
+    from pytest_mitosis import conductor
+    from pytest_mitosis.run.launchers import make_launcher
+
+    conductor.PATIENCE = 2.0
+
+    class Direct:
+        def __init__(self):
+            self.inner, self.count = make_launcher("process"), 0
+        def submit(self, order):
+            self.count += 1
+            if self.count == 2:
+                raise {error}("no such thing")
+            return self.inner.submit(order)
+        def wait(self, handles, timeout=None): return self.inner.wait(handles, timeout)
+        def cancel(self, handle): self.inner.cancel(handle)
+        def close(self): self.inner.close()
+
+    class Lost:
+        def __init__(self, order): self.order = order
+        def is_done(self): return False
+
+    class Batches(Direct):
+        "Hands over at the next wait, and forgets what it failed to hand over."
+        def submit(self, order):
+            self.count += 1
+            return Lost(order) if self.count == 2 else self.inner.submit(order)
+        def wait(self, handles, timeout=None):
+            if self.count >= 2:
+                self.count = -100
+                raise {error}("no such thing")
+            return self.inner.wait(handles, timeout)
+
+    def pytest_mitosis_launcher(config, name):
+        return {{"direct": Direct, "batches": Batches}}[name]()
+"""
+SLOW = """
+    import time
+    def exp_slow(seed):
+        time.sleep(0.3)
+        return {"main": seed}
+"""
+
+
+@pytest.mark.parametrize("jobs", ["1", "3"])
+@pytest.mark.parametrize("error", ["TypeError", "OSError"])
+def test_trial_whose_launcher_raises_has_crashed_and_others_run(project, jobs, error):
+    project.commit({"conftest.py": FAILING.format(error=error), "exp_slow.py": SLOW})
+    arguments = ("--exp", "slow", "--seeds", "0-3", "--exp-jobs", jobs, "--exp-launcher", "direct")
+    done = project.run_apart(*arguments, timeout=60)
+    assert done.returncode == 1, done.stdout
+    assert "1 failed, 3 passed" in done.stdout
+    assert f"{error}: the launcher failed: no such thing" in done.stdout
+    assert f'raise {error}("no such thing")' in done.stdout
+    assert "INTERNALERROR" not in done.stdout
+    found = {one["seed"]: one for one in map(manifest, project.folders())}
+    assert [found[seed]["status"] for seed in range(4)] == ["done", "crashed", "done", "done"]
+    assert found[1]["failure"]["type"] == error
+
+
+@pytest.mark.parametrize(("jobs", "code"), [("1", 1), ("3", 3)])
+def test_launcher_that_fails_while_it_is_waited_for_ends_the_session_in_order(project, jobs, code):
+    project.commit({"conftest.py": FAILING.format(error="TypeError"), "exp_slow.py": SLOW})
+    arguments = ("--exp", "slow", "--seeds", "0-2", "--exp-launcher", "batches")
+    done = project.run_apart(*arguments, "--exp-jobs", jobs, timeout=60)
+    assert done.returncode == code, done.stdout
+    assert "TypeError: no such thing" in done.stdout
+    statuses = {one["seed"]: one["status"] for one in map(manifest, project.folders())}
+    other = "done" if jobs == "1" else "interrupted"
+    assert statuses == {0: other, 1: "crashed", 2: other}
+
+
 DEEP = """
     def inner(divisor):
         secret = 41 + 1

@@ -21,6 +21,7 @@ from pytest_mitosis.run.cluster.watching import Watching
 from pytest_mitosis.run.copies import keep_alive
 from pytest_mitosis.run.elsewhere import record_end, recorded
 from pytest_mitosis.run.launcher import LeftRunning
+from pytest_mitosis.run.refused import failure_of
 from pytest_mitosis.store.batches import (
     SCRIPT,
     Batch,
@@ -31,6 +32,7 @@ from pytest_mitosis.store.batches import (
     place_of,
     read_batch,
 )
+from pytest_mitosis.store.files import unwritable
 from pytest_mitosis.store.folder import HEARTBEAT
 
 if TYPE_CHECKING:
@@ -80,15 +82,18 @@ class ClusterHandle:
     is_own: bool = True
     ended: tuple[Trial, Outcome] | None = None
     left: str = ""
+    problem: StoreError | None = None
 
     def is_done(self) -> bool:
         """Whether the trial has ended and is recorded, or nobody waits for it."""
-        return self.ended is not None or bool(self.left)
+        return self.ended is not None or bool(self.left) or self.problem is not None
 
     def result(self) -> tuple[Trial, Outcome]:
         """The recorded trial and what its job left; waits for the end."""
         while not self.is_done():
             self.launcher.wait([self])
+        if self.problem is not None:
+            raise self.problem
         if self.ended is None:
             raise LeftRunning(self.left)
         return self.ended
@@ -166,9 +171,8 @@ class ClusterLauncher:
 
     def flush(self) -> None:
         """Submit what was noted, one batch for each set of equal needs."""
-        pending, self._pending = self._pending, []
         groups: dict[Request, list[ClusterHandle]] = {}
-        for handle in pending:
+        for handle in self._pending:
             groups.setdefault(handle.order.request, []).append(handle)
         step = LARGEST_ARRAY * self.site.per_job
         for request, handles in groups.items():
@@ -176,12 +180,41 @@ class ClusterLauncher:
                 self._send(request, handles[first : first + step])
 
     def _send(self, request: Request, handles: list[ClusterHandle]) -> None:
+        """Hand over a batch; what the scheduler has none of is recorded, whatever went wrong."""
+        self._pending = [one for one in self._pending if one not in handles]
+        batch, job, error = None, "", None
+        try:
+            load = self._load(request, handles)
+            batch = self._written(load, handles)
+            self.scheduler.prepare(batch.folder, self.site, load)
+            if self.terms.generate:
+                script = batch.folder / SCRIPT
+                self.say(f"{_count(handles)} written; submit with: sbatch {script}")
+                return
+            job = self.scheduler.submit(batch)
+        except BaseException as raised:
+            error = raised
+            # It may be taken, and only the answer be lost.
+            job = self.scheduler.find(batch) if batch is not None else ""
+        refused = [one for one in handles if batch is None or not self._is_taken(batch, job, one)]
+        refuse(refused, *_why_not(self.scheduler.title, error))
+        if batch is not None and job:
+            batch.submitted(job)
+            taken = [one for one in handles if one not in refused]
+            self.say(f"{_count(taken)} submitted to {self.scheduler.title} as job {job}")
+            self.watching.hasten()
+        if error is not None and not isinstance(error, Exception):
+            raise error
+
+    def _load(self, request: Request, handles: list[ClusterHandle]) -> Load:
         throttle = self.terms.throttle or self.site.jobs
         at_once = min(self.site.at_once, throttle or self.site.at_once)
-        python = self.site.python or sys.executable
-        load = Load(len(handles), request, python, throttle, at_once)
+        return Load(len(handles), request, self.site.python or sys.executable, throttle, at_once)
+
+    def _written(self, load: Load, handles: list[ClusterHandle]) -> Batch:
+        """The batch on disk, from which its trials know that they are held."""
         facts = {
-            "at_once": at_once,
+            "at_once": load.at_once,
             "launcher": self.site.name,
             "node_launcher": self.site.node_launcher,
             "generated": self.terms.generate,
@@ -199,28 +232,7 @@ class ClusterLauncher:
         batch = make_batch(self.store, trials, facts, per_task=self.site.per_job)
         for number, one in enumerate(handles):
             one.place = Place(batch.id, number // self.site.per_job)
-        if self.terms.generate:
-            self.scheduler.prepare(batch.folder, self.site, load)
-            script = batch.folder / SCRIPT
-            self.say(f"{_count(handles)} written; submit with: sbatch {script}")
-        else:
-            self._hand_over(batch, load, handles)
-
-    def _hand_over(self, batch: Batch, load: Load, handles: list[ClusterHandle]) -> None:
-        title, said = self.scheduler.title, ""
-        try:
-            self.scheduler.prepare(batch.folder, self.site, load)
-            job = self.scheduler.submit(batch)
-        except SchedulerError as error:
-            said = str(error)
-            job = self.scheduler.find(batch)  # it may be taken, and only the answer be lost
-        refused = [one for one in handles if not self._is_taken(batch, job, one)]
-        if job:
-            batch.submitted(job)
-            taken = [one for one in handles if one not in refused]
-            self.say(f"{_count(taken)} submitted to {title} as job {job}")
-            self.watching.hasten()
-        refuse(refused, Failure("NotSubmitted", f"{title} did not take it: {said}"))
+        return batch
 
     def _is_taken(self, batch: Batch, job: str, handle: ClusterHandle) -> bool:
         assert handle.place is not None
@@ -286,9 +298,26 @@ def _count(handles: Sequence[ClusterHandle]) -> str:
     return "1 trial" if len(handles) == 1 else f"{len(handles)} trials"
 
 
-def refuse(handles: Sequence[ClusterHandle], failure: Failure) -> None:
+def _why_not(title: str, error: BaseException | None) -> tuple[Status, Failure]:
+    """What to record of trials that a scheduler has none of."""
+    if error is None or isinstance(error, SchedulerError):
+        words = f"{title} did not take it: {error or 'it gave no number'}"
+        return Status.CRASHED, Failure("NotSubmitted", words)
+    if isinstance(error, Exception):
+        return Status.CRASHED, failure_of(error)
+    words = "the session was interrupted before it was submitted"
+    return Status.INTERRUPTED, Failure("NotSubmitted", words)
+
+
+def refuse(handles: Sequence[ClusterHandle], status: Status, failure: Failure) -> None:
     """Record that trials were not handed over."""
     for one in handles:
-        record_end(one.order.folder, Status.CRASHED, failure)
-        let_go(one.order.folder)
-        one.ended = recorded(one.order.folder)
+        folder = one.order.folder
+        try:
+            record_end(folder, status, failure)
+            let_go(folder)
+            one.ended = recorded(folder)
+        except StoreError as error:
+            one.problem = error
+        except OSError as error:
+            one.problem = unwritable(one.order.store, error)
