@@ -1,9 +1,10 @@
 """Batches: what was handed to a scheduler together, and which trial it holds.
 
 ``.batches/ID/`` has ``batch.json``, the script, ``trials.txt`` with the jobs' files in the order of
-the tasks, ``ids.txt`` with the tasks' own ids where each is a job for itself, and ``ended/`` with a
-file for each trial that has. A trial's folder has ``.queued`` from before it is handed over until
-its end is recorded and the scheduler holds it no more. Must not know pytest, nor any scheduler.
+the tasks, ``ids.txt`` with the tasks' own ids where each is a job for itself, ``ended/`` with a
+file for each trial that has, and ``cancelled/`` with one for each task that somebody cancels. A
+trial's folder has ``.queued`` from before it is handed over until its end is recorded and the
+scheduler holds it no more. Must not know pytest, nor any scheduler.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ BATCH = "batch.json"
 SCRIPT = "job.sh"
 TRIALS = "trials.txt"
 ENDED = "ended"
+CANCELLED = "cancelled"
 IDS = "ids.txt"
 TASK, BEGAN = "MITOSIS_TASK", "MITOSIS_BEGAN"
 """Variables of a task where its scheduler sets none of its own: its batch and number, its start."""
@@ -168,6 +170,22 @@ def say_ended(store: Path, name: str, trial: str) -> None:
     """Tell whoever waits that a trial's end is recorded."""
     with contextlib.suppress(OSError):
         (store / BATCHES / name / ENDED / trial).touch()
+
+
+def say_cancelled(store: Path, place: Place, *, refused: bool = False) -> None:
+    """Tell that a task is about to be cancelled, or that its scheduler refused."""
+    note = store / BATCHES / place.batch / CANCELLED / str(place.task)
+    with contextlib.suppress(OSError):
+        if refused:
+            note.unlink(missing_ok=True)
+        else:
+            note.parent.mkdir(exist_ok=True)
+            note.touch()
+
+
+def is_cancelled(store: Path, place: Place) -> bool:
+    """Whether somebody cancels a task, or has."""
+    return (store / BATCHES / place.batch / CANCELLED / str(place.task)).exists()
 
 
 def place_of(folder: Path) -> Place | None:

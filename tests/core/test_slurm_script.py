@@ -11,10 +11,11 @@ from pytest_mitosis.model import PlanError, Status
 from pytest_mitosis.plan.resources import Request
 from pytest_mitosis.plan.sites import Site, read_sites
 from pytest_mitosis.run.cluster.checks import other_environment
-from pytest_mitosis.run.cluster.ends import end_of
-from pytest_mitosis.run.cluster.node import own_gpus
+from pytest_mitosis.run.cluster.ends import end_of, stopped
+from pytest_mitosis.run.cluster.node import own_gpus, why_stopped
 from pytest_mitosis.run.slurm.commands import Facts
 from pytest_mitosis.run.slurm.script import Array, read_limit
+from pytest_mitosis.store.batches import make_batch, place_of, say_cancelled
 
 
 def options(
@@ -151,3 +152,49 @@ def test_environment_of_a_node_has_to_be_that_of_the_session():
     assert failure is not None
     assert failure.type == "OtherEnvironment"
     assert f"numpy 0.1 is {here['numpy']}; nonesuch 2.0 is not installed" in failure.message
+
+
+REMARK = (
+    "slurmstepd: error: *** JOB 7 ON n1 CANCELLED AT 2026-01-01T00:00:00 DUE TO PREEMPTION ***\n"
+)
+
+
+@pytest.fixture
+def held(tmp_path):
+    """A trial's folder and the batch that has it."""
+    folder = tmp_path / "one/default/1-2k638xwz"
+    folder.mkdir(parents=True)
+    return folder, make_batch(tmp_path, {folder: {}}, {})
+
+
+def test_remark_that_comes_late_into_the_log_is_waited_for(held, monkeypatch):
+    folder, batch = held
+    remarks = iter(["", "python: said something\n", REMARK])
+
+    def pause(_seconds):
+        with (batch.folder / "0.log").open("a") as log:
+            log.write(next(remarks))
+
+    monkeypatch.setattr("pytest_mitosis.run.cluster.node.time.sleep", pause)
+    state = why_stopped(folder, batch)
+    assert state == "PREEMPTED"
+    told = stopped("7", state, is_requeued=True)
+    assert (told.type, told.message) == (
+        "Preempted",
+        "its Slurm job 7 was preempted by a job that goes before it and put back into the queue, "
+        "where it continues as the next attempt",
+    )
+
+
+def test_remark_that_never_comes_is_waited_for_a_moment_only(held, monkeypatch):
+    monkeypatch.setattr("pytest_mitosis.run.cluster.node.LOG_SECONDS", 0.1)
+    assert why_stopped(*held) == ""
+    assert stopped("7", "", is_requeued=False).message == "its Slurm job 7 was stopped"
+
+
+def test_who_cancels_says_so_before_and_takes_it_back_if_refused(held, tmp_path, monkeypatch):
+    monkeypatch.setattr("pytest_mitosis.run.cluster.node.LOG_SECONDS", 0.0)
+    say_cancelled(tmp_path, place_of(held[0]))
+    assert why_stopped(*held) == "CANCELLED"
+    say_cancelled(tmp_path, place_of(held[0]), refused=True)
+    assert why_stopped(*held) == ""

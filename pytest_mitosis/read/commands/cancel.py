@@ -27,7 +27,6 @@ def cancel(trials: tuple[str, ...], *, everything: bool, trials_folder: Path | N
     One that runs has the moment that its scheduler gives it to save what it has; with
     `--exp-resume` it is continued.
     """
-    from pytest_mitosis.run.cluster.scheduler import SchedulerError
     from pytest_mitosis.run.cluster.watching import Watching
 
     if bool(trials) == everything:
@@ -36,15 +35,14 @@ def cancel(trials: tuple[str, ...], *, everything: bool, trials_folder: Path | N
     folders = _all(store) if everything else [_held(store, one) for one in trials]
     watching = Watching(store)
     with store_errors(store):
-        places = [place for one in folders if (place := place_of(one)) is not None]
-        watching.ask(places)
-        try:
-            for scheduler, tasks in watching.tasks_of(places).items():
-                scheduler.cancel(sorted(tasks))
-        except SchedulerError as error:
-            raise StoreError(f"nothing was cancelled: {error}") from None
-        watching.forsake(folders)
-        watching.catch_up()
+        watching.ask(place for one in folders if (place := place_of(one)) is not None)
+        kept = watching.cancel(folders)
+        if len(kept) < len(folders):
+            watching.catch_up()
+    if kept:
+        done = len(folders) - len(kept)
+        ended = f"only {done} of {len(folders)} trials were" if done else "nothing was"
+        raise StoreError(f"{ended} cancelled: {'; '.join(dict.fromkeys(kept.values()))}")
     click.echo(f"cancelled {len(folders)} trial{'s' * (len(folders) != 1)}")
 
 

@@ -94,9 +94,8 @@ def outlook(why: str) -> str:
     return "which may take long" if any(reason in why for reason in UNCERTAIN) else ""
 
 
-def stopped(task: str, log: Path, *, is_requeued: bool, title: str = "Slurm") -> Failure:
-    """Why a running trial was told to stop, as its own process finds out."""
-    state = state_in(tail(log))
+def stopped(task: str, state: str, *, is_requeued: bool, title: str = "Slurm") -> Failure:
+    """Why a running trial was told to stop, as far as its own process finds out."""
     words, kind = f"its {title} job {task} was stopped", "Interrupted"
     if state in _STATES:
         _, kind, what = _STATES[state]

@@ -274,12 +274,11 @@ class ClusterLauncher:
         cancelled, self._cancelled = self._cancelled, []
         if not cancelled:
             return
-        tasks = [task for one in cancelled if (task := self.watching.task_of(one.place))]
-        try:
-            self.scheduler.cancel(tasks)
-        except SchedulerError as error:
-            self.say(f"{len(tasks)} trials could not be cancelled: {error}")
-            self.leave(cancelled)
+        refused = self.watching.cancel(one.order.folder for one in cancelled)
+        if left := [one for one in cancelled if one.order.folder in refused]:
+            why = "; ".join(dict.fromkeys(refused.values()))
+            self.say(f"{_count(left)} could not be cancelled: {why}")
+            self.leave(left)
         self.watching.hasten()
 
     def _where(self, handle: ClusterHandle) -> str:

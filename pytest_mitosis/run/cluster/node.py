@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from pytest_mitosis.model import Failure, Job, Status, StoreError, Trial
 from pytest_mitosis.run.cluster.checks import other_environment
-from pytest_mitosis.run.cluster.ends import stopped
+from pytest_mitosis.run.cluster.ends import state_in, stopped, tail
 from pytest_mitosis.run.cluster.scheduler import SchedulerError, scheduler_of
 from pytest_mitosis.run.elsewhere import begin_here, record_end
 from pytest_mitosis.run.environment import scheduler_variables
@@ -31,6 +31,7 @@ from pytest_mitosis.store.batches import (
     BEGAN,
     TASK,
     Batch,
+    is_cancelled,
     let_go,
     place_of,
     read_batch,
@@ -53,6 +54,8 @@ if TYPE_CHECKING:
 WALL_TIME = "WallTime"
 NO_TURN = "its {title} job came to its time limit before this trial's turn"
 LOG_SECONDS = 1.0
+"""How long Slurm's remark on why it stops a task may take to come into the log."""
+LOG_TICK = 0.05
 TICK = 0.2
 """Seconds between two looks at what the scheduler told this process."""
 
@@ -236,13 +239,9 @@ class Node:
         if self.notices.warned:
             words = f"its {title} job {task} comes to its time limit; --exp-resume continues it"
             return Status.TIMEOUT, Failure(WALL_TIME, words)
-        place = place_of(one.handle.order.folder)
-        log = one.batch.folder / f"{place.task if place else ''}.log"
-        deadline = time.monotonic() + LOG_SECONDS
-        while True:
-            found = stopped(task, log, is_requeued=scheduler.is_requeued(), title=title)
-            if found.message.count("was") or time.monotonic() > deadline:
-                return Status.INTERRUPTED, found
+        state = why_stopped(one.handle.order.folder, one.batch)
+        is_requeued = scheduler.is_requeued()
+        return Status.INTERRUPTED, stopped(task, state, is_requeued=is_requeued, title=title)
 
 
 def run_on_node(folders: Sequence[Path]) -> int:
@@ -252,6 +251,22 @@ def run_on_node(folders: Sequence[Path]) -> int:
         with contextlib.closing(node):
             node.run(folders)
     return int(node.worst)
+
+
+def why_stopped(folder: Path, batch: Batch) -> str:
+    """The state that a task is stopped with, waited for a moment; empty if nobody says."""
+    place = place_of(folder)
+    if place is None:
+        return ""
+    log, deadline = batch.folder / f"{place.task}.log", time.monotonic() + LOG_SECONDS
+    while True:
+        if state := state_in(tail(log)):
+            return state
+        if is_cancelled(_store_of(folder), place):
+            return "CANCELLED"
+        if time.monotonic() > deadline:
+            return ""
+        time.sleep(LOG_TICK)
 
 
 def own_variables() -> dict[str, str]:

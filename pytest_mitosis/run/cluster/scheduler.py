@@ -25,7 +25,17 @@ SECONDS = 60.0
 
 
 class SchedulerError(Exception):
-    """A scheduler refused, or did not answer; in its words."""
+    """A scheduler refused, or did not answer; in its words.
+
+    Attributes
+    ----------
+    tasks : tuple of str
+        What it refused for; empty if for all it was asked for.
+    """
+
+    def __init__(self, words: str, tasks: Iterable[str] = ()) -> None:
+        super().__init__(words)
+        self.tasks = tuple(tasks)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +130,7 @@ class Scheduler(Protocol):
         Raises
         ------
         SchedulerError
-            If it does not answer.
+            If it does not answer, or refuses some of them.
         """
 
     def requeue(self, task: str) -> None:

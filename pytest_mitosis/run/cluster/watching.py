@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from pytest_mitosis.model import Failure, Status, StoreError
@@ -21,10 +21,12 @@ from pytest_mitosis.store.batches import (
     BATCHES,
     Batch,
     Place,
+    is_cancelled,
     iterate_batches,
     let_go,
     place_of,
     read_batch,
+    say_cancelled,
     take_away,
 )
 from pytest_mitosis.store.folder import HEARTBEAT, read_manifest
@@ -39,8 +41,11 @@ if TYPE_CHECKING:
 SHORTEST_POLL = 0.5
 LAG_SECONDS = 3.0
 """How long a record may take from a node to here after its task was let go."""
+OPEN = ("", "FAILED", "COMPLETED")
+"""States of a task that leave open why it ended."""
 NEVER = Failure("NotSubmitted", "the session that was to submit it ended before it did")
 
+UNKNOWN_JOB = "it runs, and the id of its job was never written down"
 GIVEN_UP = Failure("Cancelled", "it was cancelled before it was submitted")
 
 
@@ -147,13 +152,29 @@ class Watching:
                 self.look(list(self._absent), at_once=True)
         self.tidy()
 
-    def forsake(self, folders: Iterable[Path]) -> None:
-        """Give up those that were written for a person to submit, and never were."""
-        for folder in folders:
-            place = place_of(folder)
-            if place is not None and not self.task_of(place):
+    def cancel(self, folders: Iterable[Path]) -> dict[Path, str]:
+        """End trials, waiting or running, and those that nobody submitted; why not, of others."""
+        places = {one: place for one in folders if (place := place_of(one)) is not None}
+        refused: dict[Place, str] = {}
+        for scheduler, tasks in self.tasks_of(places.values()).items():
+            for place in tasks.values():
+                say_cancelled(self.store, place)
+            try:
+                scheduler.cancel(sorted(tasks))
+            except SchedulerError as error:
+                for task in error.tasks or tasks:
+                    refused[tasks[task]] = str(error)
+                    say_cancelled(self.store, tasks[task], refused=True)
+        kept = {one: refused[place] for one, place in places.items() if place in refused}
+        for folder, place in places.items():
+            if self.task_of(place):
+                continue
+            if is_alive(folder, read_manifest(folder)):
+                kept[folder] = UNKNOWN_JOB
+            else:
                 record_end(folder, Status.INTERRUPTED, GIVEN_UP)
                 let_go(folder)
+        return kept
 
     def tidy(self, own: str = "") -> None:
         """Take away batches none of whose trials is held, and the code they ran.
@@ -200,6 +221,8 @@ class Watching:
                     facts = scheduler.facts_of(task)
                     if facts.state in {"PENDING", "RUNNING", "CONFIGURING", "REQUEUED"}:
                         return  # it was put back between two questions
+                    if facts.state in OPEN and is_cancelled(self.store, place):
+                        facts = replace(facts, state="CANCELLED", reason="")
                     log = batch.folder / f"{place.task}.log" if batch else folder / "no.log"
                     title = scheduler.title
                     status, failure = end_of(task, facts, log, began=began, title=title)

@@ -101,24 +101,26 @@ def queue(asked: dict[str, Any]) -> dict[str, Any]:
 
 
 def cancel(asked: dict[str, Any]) -> dict[str, Any]:
-    """End tasks; those that are not there any more have ended."""
-    name = asked["executor"]
-    if name == "local":
-        for task in asked["tasks"]:
-            _terminate(task)
-        return {}
+    """End tasks; those that are not there any more have ended. Says which were refused, and why."""
+    name, refused = asked["executor"], {}
     executor = make_executor(name)
-    failed = []
     for task in asked["tasks"]:
-        if name == "flux":
-            _cancel_in_flux(executor, task)
-            continue
+        try:
+            _cancel(executor, name, task)
+        except Exception as error:
+            refused[task] = str(error)
+    return {"refused": refused}
+
+
+def _cancel(executor: Any, name: str, task: str) -> None:
+    if name == "local":
+        _terminate(task)
+    elif name == "flux":
+        _cancel_in_flux(executor, task)
+    else:
         done = _run(executor.get_cancel_command(task))
         if done.returncode and _still_known(executor, name, task):
-            failed.append(said_in(done))
-    if failed:
-        raise Unanswered("; ".join(dict.fromkeys(failed)))
-    return {}
+            raise Unanswered(said_in(done))
 
 
 def make_executor(name: str, folder: Path | None = None) -> Any:

@@ -44,7 +44,6 @@ class PsijScheduler:
 
     executor: str
     _ended: dict[str, Facts] = field(default_factory=dict)
-    _cancelled: set[str] = field(default_factory=set)
 
     @property
     def title(self) -> str:
@@ -101,15 +100,14 @@ class PsijScheduler:
 
     def facts_of(self, task: str) -> Facts:
         """What was said of it when it was last asked for."""
-        if task in self._cancelled:
-            return Facts("CANCELLED")
         return self._ended.get(task, Facts())
 
     def cancel(self, tasks: Iterable[str]) -> None:
         """End jobs, waiting or running."""
         if given := list(tasks):
-            self._ask("cancel", SECONDS + EACH_SECONDS * len(given), tasks=given)
-            self._cancelled.update(given)
+            answer = self._ask("cancel", SECONDS + EACH_SECONDS * len(given), tasks=given)
+            if refused := answer["refused"]:
+                raise SchedulerError("; ".join(dict.fromkeys(refused.values())), refused)
 
     def requeue(self, task: str) -> None:
         """Refuse: PSI/J has no word for it."""
