@@ -13,9 +13,11 @@ from pytest_mitosis.plan.sites import Site, read_sites
 from pytest_mitosis.run.cluster.checks import other_environment
 from pytest_mitosis.run.cluster.ends import end_of, stopped
 from pytest_mitosis.run.cluster.node import own_gpus, why_stopped
+from pytest_mitosis.run.cluster.scheduler import SchedulerError
+from pytest_mitosis.run.cluster.watching import Watching
 from pytest_mitosis.run.slurm.commands import Facts
 from pytest_mitosis.run.slurm.script import Array, read_limit
-from pytest_mitosis.store.batches import make_batch, place_of, say_cancelled
+from pytest_mitosis.store.batches import is_cancelled, make_batch, place_of, say_cancelled
 
 
 def options(
@@ -198,3 +200,36 @@ def test_who_cancels_says_so_before_and_takes_it_back_if_refused(held, tmp_path,
     assert why_stopped(*held) == "CANCELLED"
     say_cancelled(tmp_path, place_of(held[0]), refused=True)
     assert why_stopped(*held) == ""
+
+
+class Answers:
+    """A scheduler that cancels, or does not answer."""
+
+    def __init__(self, fails=""):
+        self.fails, self.cancelled = fails, []
+
+    def task_of(self, folder, job, task):
+        return f"{job}-{task}"
+
+    def cancel(self, tasks):
+        if self.fails:
+            raise SchedulerError(self.fails)
+        self.cancelled += tasks
+
+
+@pytest.mark.parametrize("order", [("well", "ill"), ("ill", "well")])
+def test_scheduler_that_does_not_answer_keeps_no_other_from_cancelling(
+    tmp_path, monkeypatch, order
+):
+    known = {"well": Answers(), "ill": Answers("down for a while")}
+    made = "pytest_mitosis.run.cluster.watching.scheduler_of"
+    monkeypatch.setattr(made, lambda record: known[record["executor"]])
+    folders = {name: tmp_path / f"one/{name}/1-2k638xwz" for name in order}
+    for name, folder in folders.items():
+        folder.mkdir(parents=True)
+        make_batch(tmp_path, {folder: {}}, {"executor": name, "job": name})
+    kept = Watching(tmp_path).cancel(folders.values())
+    assert kept == {folders["ill"]: "down for a while"}
+    assert known["well"].cancelled == ["well-0"]
+    noted = {name: is_cancelled(tmp_path, place_of(folder)) for name, folder in folders.items()}
+    assert noted == {"well": True, "ill": False}

@@ -17,6 +17,13 @@ poll = 1
 node-launcher = "process"
 {more}
 """
+QUICK = """\
+from pytest_mitosis import schedule
+from pytest_mitosis.run.cluster import watching
+
+watching.LAG_SECONDS = 0.5  # there is one machine, and no folder is shared
+schedule.SECOND_CTRL_C_SECONDS = 0.0
+"""
 IGNORED = "trials/\nflags/\nbin/\n__pycache__/\n.pytest_cache/\n"
 
 
@@ -29,6 +36,7 @@ def psij_site(pytester, monkeypatch):
     monkeypatch.setenv("PYTEST_ADDOPTS", "-p no:hypothesispytest -p no:typeguard")
     project = Project(pytester.path, pytester)
     project.write(".gitignore", IGNORED)
+    project.write("conftest.py", QUICK)
 
     def make(executor, more=""):
         project.write("pyproject.toml", SITE.format(executor=executor, more=more))

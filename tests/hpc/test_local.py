@@ -6,6 +6,8 @@ import json
 import os
 import re
 import signal
+import subprocess
+import sys
 import time
 
 import pytest
@@ -50,32 +52,39 @@ def test_grid_runs_by_psij_as_it_does_here(psij_site):
     assert again.stdout.count(" reused") == 3
 
 
+SLOW = """
+setup = ['while [ "$1" = 0 ]; do sleep 0.1; done']
+"""
+
+
 def test_trials_outlive_drivers_and_each_end_is_told(psij_site, waits):
-    site = psij_site("local")
-    grid = waits(site, ("one", "lost", "dropped", "seen", "watched"), "local")
+    site = psij_site("local", SLOW)
+    grid = waits(site, ("slow", "one", "lost", "dropped", "seen", "watched"), "local")
     grid.start()
     grid.until_begun("one", "lost", "dropped", "seen", "watched")
     grid.kill()
     left = site.run_apart(*grid.arguments, "--exp-launcher", "local-by-psij", "--exp-detach")
     assert left.returncode == 0, left.stdout
-    assert "5 skipped" in left.stdout
+    assert "6 skipped" in left.stdout
     assert re.search(r"local has it as job \d+@", left.stdout)
     assert mitosis("ls", "--running", cwd=site.path).count(" s ago") == 5
     session = grid.start()
     grid.end("seen", "watched")
     assert grid.hears(session, "name=", "%]")  # it reports these two, so it watches those before
     os.kill(grid.manifest("lost")["pid"], signal.SIGKILL)
-    dropped = grid.manifest("dropped")["id"]
-    assert mitosis("cancel", dropped, cwd=site.path) == "cancelled 1 trial\n"
+    given = [grid.manifest(name)["id"] for name in ("dropped", "slow")]
+    assert mitosis("cancel", *given, cwd=site.path) == "cancelled 2 trials\n"
     grid.end("one")
     out, _ = session.communicate(timeout=60)
     assert session.returncode == 1, out
     assert "submitted to" not in out
-    words = dict(re.findall(r"name=(one|lost|dropped)\] ([A-Z]+)", out))
-    assert words == {"one": "DONE", "lost": "CRASHED", "dropped": "INTERRUPTED"}
+    words = dict(re.findall(r"name=(one|lost|dropped|slow)\] ([A-Z]+)", out))
+    ends = {"one": "DONE", "lost": "CRASHED", "dropped": "INTERRUPTED", "slow": "INTERRUPTED"}
+    assert words == ends
     assert re.search(r"its local job \d+@\S+ failed \(FAILED, its process is gone\)", out)
-    assert re.search(r"its local job \d+@\S+ was stopped", out)
-    assert len(site.folders()) == 5
+    assert re.search(r"Cancelled: its local job \d+@\S+ was cancelled$", out, re.MULTILINE)
+    assert re.search(r"job \d+@\S+ was cancelled, before Python started there \(CANCELLED\)", out)
+    assert len(site.folders()) == 6
 
 
 FAILING = """
@@ -125,23 +134,38 @@ def test_batch_that_cannot_be_handed_over_ends_and_others_run(psij_site, error, 
 
 def test_trial_whose_id_was_never_written_down_is_not_taken_for_unsubmitted(psij_site, waits):
     site = psij_site("local")
-    grid = waits(site, ("only",), "local")
+    grid = waits(site, ("known", "only"), "local")
     grid.start()
-    grid.until_begun("only")
+    grid.until_begun("known", "only")
     grid.kill()
     (batch,) = site.store.glob(".batches/*")
-    (batch / "ids.txt").write_text("")
+    (batch / "ids.txt").write_text((batch / "ids.txt").read_text().partition("\n")[0] + "\n")
     record = json.loads((batch / "batch.json").read_text())
     (batch / "batch.json").write_text(json.dumps({**record, "job": ""}))
     left = site.run_apart(*grid.arguments, "--exp-launcher", "local-by-psij", "--exp-detach")
     assert left.returncode == 0, left.stdout
     assert "local has it" in left.stdout
+    assert cancelled_in_vain(site, "--all") == (
+        "ERROR: only 1 of 2 trials were cancelled: it runs, and the id of its job was never "
+        "written down\n"
+    )
+    assert cancelled_in_vain(site, "--all").startswith("ERROR: nothing was cancelled: it runs, and")
+    assert grid.manifest("known")["failure"]["type"] == "Cancelled"
     assert grid.manifest("only")["status"] == "running"
     grid.end("only")
-    again = site.run_apart(*grid.arguments, "--exp-launcher", "local-by-psij")
+    to = ("--exp-launcher", "local-by-psij", "-k", "only")
+    again = site.run_apart(*grid.arguments, *to)
     assert again.returncode == 0, again.stdout
     assert "submitted to" not in again.stdout
-    assert len(site.folders()) == 1
+    assert len(site.folders()) == 2
+
+
+def cancelled_in_vain(site, *trials):
+    """What ``pytest-mitosis cancel`` complains of."""
+    command = [sys.executable, "-m", "pytest_mitosis.read.cli", "cancel", *trials]
+    done = subprocess.run(command, cwd=site.path, capture_output=True, text=True)
+    assert done.returncode != 0, done.stdout
+    return done.stderr
 
 
 def test_time_limit_is_warned_of_where_no_scheduler_does(psij_site, waits):

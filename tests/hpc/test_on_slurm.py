@@ -6,7 +6,9 @@ import os
 import re
 import signal
 
-NAMES = ("done", "cancelled", "killed", "seen", "watched")
+from slurm.waits import mitosis
+
+NAMES = ("queued", "done", "cancelled", "killed", "seen", "watched")
 
 
 def test_trials_outlive_drivers_and_each_end_is_told(psij_site, waits, cluster, monkeypatch):
@@ -15,9 +17,14 @@ def test_trials_outlive_drivers_and_each_end_is_told(psij_site, waits, cluster, 
     site = psij_site("slurm", 'custom = { "slurm.comment" = "walks" }')
     try:
         grid = waits(site, NAMES, "slurm")
+        cluster.run("scontrol", "update", "partitionname=main", "state=DOWN")
         first = grid.start()
-        assert grid.hears(first, "5 trials submitted to Slurm as job")
-        grid.until_begun(*NAMES)
+        assert grid.hears(first, "6 trials submitted to Slurm as job")
+        (ids,) = site.store.glob(".batches/*/ids.txt")
+        queued = ids.read_text().split()[0]
+        cluster.run("scontrol", "hold", queued)
+        cluster.run("scontrol", "update", "partitionname=main", "state=UP")
+        grid.until_begun(*NAMES[1:])
         grid.kill()
         # Somebody's job with a reason of several words, over which psij's own tracking hangs.
         cluster.run("scontrol", "update", "nodename=n1", "state=DRAIN", "reason=cleaning")
@@ -26,19 +33,23 @@ def test_trials_outlive_drivers_and_each_end_is_told(psij_site, waits, cluster, 
         session = grid.start()
         grid.end("seen", "watched")
         assert grid.hears(session, "name=", "%]")  # it reports these, so it watches those before
-        jobs = {name: grid.manifest(name)["scheduler"]["SLURM_JOB_ID"] for name in NAMES}
+        jobs = {name: grid.manifest(name)["scheduler"]["SLURM_JOB_ID"] for name in NAMES[1:]}
         assert "walks" in cluster.run("scontrol", "show", "job", jobs["done"])
-        cluster.run("scancel", jobs["cancelled"])
+        given = [grid.manifest(name)["id"] for name in ("cancelled", "queued")]
+        assert mitosis("cancel", *given, cwd=site.path) == "cancelled 2 trials\n"
         os.kill(grid.manifest("killed")["pid"], signal.SIGKILL)
         grid.end("done")
         out, _ = session.communicate(timeout=60)
     finally:
+        cluster.run("scontrol", "update", "partitionname=main", "state=UP")
         cluster.run("scontrol", "update", "nodename=n1", "state=RESUME", check=False)
         cluster.empty()
     assert session.returncode == 1, out
     assert "submitted to" not in out
-    words = dict(re.findall(r"name=(done|cancelled|killed)\] ([A-Z]+)", out))
-    assert words == {"done": "DONE", "cancelled": "INTERRUPTED", "killed": "CRASHED"}
-    assert f"its Slurm job {jobs['cancelled']} was stopped" in out
+    words = dict(re.findall(r"name=(queued|done|cancelled|killed)\] ([A-Z]+)", out))
+    ends = {"done": "DONE", "cancelled": "INTERRUPTED", "queued": "INTERRUPTED"}
+    assert words == {**ends, "killed": "CRASHED"}
+    assert f"Cancelled: its Slurm job {jobs['cancelled']} was cancelled\n" in out
+    assert f"job {queued} was cancelled, before Python started there (CANCELLED, " in out
     assert re.search(rf"its Slurm job {jobs['killed']} ended without a record \(COMPLETED\)", out)
-    assert len(site.folders()) == 5
+    assert len(site.folders()) == 6
