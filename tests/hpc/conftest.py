@@ -18,11 +18,9 @@ node-launcher = "process"
 {more}
 """
 QUICK = """\
-from pytest_mitosis import schedule
 from pytest_mitosis.run.cluster import watching
 
 watching.LAG_SECONDS = 0.5  # there is one machine, and no folder is shared
-schedule.SECOND_CTRL_C_SECONDS = 0.0
 """
 IGNORED = "trials/\nflags/\nbin/\n__pycache__/\n.pytest_cache/\n"
 
