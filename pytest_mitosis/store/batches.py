@@ -32,6 +32,8 @@ TRIALS = "trials.txt"
 ENDED = "ended"
 CANCELLED = "cancelled"
 IDS = "ids.txt"
+WORK = "psij"
+"""PSI/J's own files in a batch."""
 TASK, BEGAN = "MITOSIS_TASK", "MITOSIS_BEGAN"
 """Variables of a task where its scheduler sets none of its own: its batch and number, its start."""
 

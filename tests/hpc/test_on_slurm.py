@@ -51,5 +51,5 @@ def test_trials_outlive_drivers_and_each_end_is_told(psij_site, waits, cluster, 
     assert words == {**ends, "killed": "CRASHED"}
     assert f"Cancelled: its Slurm job {jobs['cancelled']} was cancelled\n" in out
     assert f"job {queued} was cancelled, before Python started there (CANCELLED, " in out
-    assert re.search(rf"its Slurm job {jobs['killed']} ended without a record \(COMPLETED\)", out)
+    assert re.search(rf"its Slurm job {jobs['killed']} failed, killed by signal 9 \(FAILED\)", out)
     assert len(site.folders()) == 6

@@ -182,7 +182,7 @@ DIES = """
         (
             "pbs",
             {"#PBS -l select=1:ncpus=3:mpiprocs=3:mem=67108864", "#PBS -q long"},
-            r"\d+\.server ended without a record \(COMPLETED\)",
+            r"\d+\.server failed, killed by signal 9 \(FAILED\)",
         ),
         (
             "lsf",

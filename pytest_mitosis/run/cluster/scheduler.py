@@ -121,8 +121,8 @@ class Scheduler(Protocol):
             If it does not answer.
         """
 
-    def facts_of(self, task: str) -> Facts:
-        """What is known of a task, ended or not, after `queue` was asked."""
+    def facts_of(self, task: str, folder: Path) -> Facts:
+        """What is known of a task of the batch in ``folder``, after `queue` was asked."""
 
     def cancel(self, tasks: Iterable[str]) -> None:
         """End tasks, waiting or running; those that are not known any more have ended.

@@ -200,9 +200,9 @@ class Watching:
         batch = self._batch(place)
         if not task and batch is not None and not (batch.job or batch.is_forsaken()):
             return  # about to be submitted, or left to a person
-        self._end(folder, place, batch, task)
+        self._end(folder, place, task)
 
-    def _end(self, folder: Path, place: Place, batch: Batch | None, task: str) -> None:
+    def _end(self, folder: Path, place: Place, task: str) -> None:
         """Give a trial that its scheduler let go its end, unless it recorded one."""
         with contextlib.suppress(StoreError):
             manifest = read_manifest(folder)
@@ -218,12 +218,13 @@ class Watching:
                 status, failure = Status.INTERRUPTED, NEVER
                 if task:
                     scheduler = self.scheduler(place)
-                    facts = scheduler.facts_of(task)
+                    held_in = self.store / BATCHES / place.batch
+                    facts = scheduler.facts_of(task, held_in)
                     if facts.state in {"PENDING", "RUNNING", "CONFIGURING", "REQUEUED"}:
                         return  # it was put back between two questions
                     if facts.state in OPEN and is_cancelled(self.store, place):
                         facts = replace(facts, state="CANCELLED", reason="")
-                    log = batch.folder / f"{place.task}.log" if batch else folder / "no.log"
+                    log = held_in / f"{place.task}.log"
                     title = scheduler.title
                     status, failure = end_of(task, facts, log, began=began, title=title)
                 record_end(folder, status, failure)

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from pytest_mitosis.run.hpc.states import read_states, said_in
-from pytest_mitosis.store.batches import IDS, TASK
+from pytest_mitosis.store.batches import IDS, TASK, WORK
 
 SECONDS = 50.0
 """How long a command of the scheduler's may take."""
@@ -61,7 +61,7 @@ def submit(asked: dict[str, Any]) -> dict[str, Any]:
     import psij
 
     folder = Path(asked["folder"])
-    executor = make_executor(asked["executor"], folder / "psij")
+    executor = make_executor(asked["executor"], folder / WORK)
     with (folder / IDS).open("a", encoding="utf-8") as ids:
         for task in range(asked["tasks"]):
             attributes = psij.JobAttributes(**asked["attributes"])

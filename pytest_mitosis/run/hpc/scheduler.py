@@ -12,13 +12,13 @@ import os
 import socket
 import subprocess
 import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from pytest_mitosis.model import PlanError
 from pytest_mitosis.run.cluster.scheduler import SECONDS, Facts, Queued, SchedulerError
 from pytest_mitosis.run.hpc.wishes import SPEC, limit_of, write_wishes
-from pytest_mitosis.store.batches import IDS
+from pytest_mitosis.store.batches import IDS, WORK
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -35,6 +35,8 @@ EACH_SECONDS = 10.0
 """How long a scheduler may take for each of several jobs."""
 HELP = "pytest_mitosis.run.hpc.helper"
 INSTALL = "pip install 'pytest-mitosis[hpc]'"
+SIGNALLED = 128
+"""A shell adds it to the number of the signal that killed a process."""
 STATES = {"QUEUED": "PENDING", "ACTIVE": "RUNNING"}
 
 
@@ -98,9 +100,17 @@ class PsijScheduler:
                 self._ended[task] = Facts(state, why)
         return found
 
-    def facts_of(self, task: str) -> Facts:
-        """What was said of it when it was last asked for."""
-        return self._ended.get(task, Facts())
+    def facts_of(self, task: str, folder: Path) -> Facts:
+        """What was said of it when it was last asked for, and how its process ended.
+
+        The scripts that PSI/J writes end well whatever they ran, and leave its exit code in a file.
+        """
+        found = self._ended.get(task, Facts())
+        code = exit_code(folder / WORK / self.executor / f"{task}.ec")
+        if not code or found.state not in {"", "COMPLETED"}:
+            return found
+        said = f"0:{code - SIGNALLED}" if code > SIGNALLED else f"{code}:0"
+        return replace(found, state="FAILED", code=said)
 
     def cancel(self, tasks: Iterable[str]) -> None:
         """End jobs, waiting or running."""
@@ -158,6 +168,14 @@ class PsijScheduler:
 def is_installed() -> bool:
     """Whether psij is there; it is not imported."""
     return importlib.util.find_spec("psij") is not None
+
+
+def exit_code(file: Path) -> int:
+    """What a file of PSI/J's says; 0 if there is none."""
+    try:
+        return int(file.read_text("utf-8"))
+    except (OSError, ValueError):
+        return 0
 
 
 def mark(batch: str, task: int) -> str:

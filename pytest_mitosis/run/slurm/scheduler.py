@@ -59,7 +59,7 @@ class Slurm:
         """All tasks of the user, with one squeue."""
         return commands.queue()
 
-    def facts_of(self, task: str) -> Facts:
+    def facts_of(self, task: str, folder: Path) -> Facts:
         """What the controller knows, or the accounting."""
         return commands.facts_of(task)
 
