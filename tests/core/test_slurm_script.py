@@ -13,7 +13,7 @@ from pytest_mitosis.plan.sites import Site, read_sites
 from pytest_mitosis.run.cluster.checks import other_environment
 from pytest_mitosis.run.cluster.ends import end_of, stopped
 from pytest_mitosis.run.cluster.node import own_gpus, why_stopped
-from pytest_mitosis.run.cluster.scheduler import SchedulerError
+from pytest_mitosis.run.cluster.scheduler import Queued, SchedulerError
 from pytest_mitosis.run.cluster.watching import Watching
 from pytest_mitosis.run.slurm.commands import Facts
 from pytest_mitosis.run.slurm.script import Array, read_limit
@@ -211,6 +211,9 @@ class Answers:
     def task_of(self, folder, job, task):
         return f"{job}-{task}"
 
+    def queue(self, places):
+        return {task: Queued(task, "RUNNING") for task in places if "gone" not in task}
+
     def cancel(self, tasks):
         if self.fails:
             raise SchedulerError(self.fails)
@@ -221,7 +224,8 @@ class Answers:
 def test_scheduler_that_does_not_answer_keeps_no_other_from_cancelling(
     tmp_path, monkeypatch, order
 ):
-    known = {"well": Answers(), "ill": Answers("down for a while")}
+    order = (*order, "gone")
+    known = {"well": Answers(), "ill": Answers("down for a while"), "gone": Answers()}
     made = "pytest_mitosis.run.cluster.watching.scheduler_of"
     monkeypatch.setattr(made, lambda record: known[record["executor"]])
     folders = {name: tmp_path / f"one/{name}/1-2k638xwz" for name in order}
@@ -232,4 +236,4 @@ def test_scheduler_that_does_not_answer_keeps_no_other_from_cancelling(
     assert kept == {folders["ill"]: "down for a while"}
     assert known["well"].cancelled == ["well-0"]
     noted = {name: is_cancelled(tmp_path, place_of(folder)) for name, folder in folders.items()}
-    assert noted == {"well": True, "ill": False}
+    assert noted == {"well": True, "ill": False, "gone": False}

@@ -35,7 +35,6 @@ def cancel(trials: tuple[str, ...], *, everything: bool, trials_folder: Path | N
     folders = _all(store) if everything else [_held(store, one) for one in trials]
     watching = Watching(store)
     with store_errors(store):
-        watching.ask(place for one in folders if (place := place_of(one)) is not None)
         kept = watching.cancel(folders)
         if len(kept) < len(folders):
             watching.catch_up()

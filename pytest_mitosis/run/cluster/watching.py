@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 SHORTEST_POLL = 0.5
 LAG_SECONDS = 3.0
 """How long a record may take from a node to here after its task was let go."""
-OPEN = ("", "FAILED", "COMPLETED")
+OPEN = ("FAILED", "COMPLETED")
 """States of a task that leave open why it ended."""
 NEVER = Failure("NotSubmitted", "the session that was to submit it ended before it did")
 
@@ -156,9 +156,10 @@ class Watching:
         """End trials, waiting or running, and those that nobody submitted; why not, of others."""
         places = {one: place for one in folders if (place := place_of(one)) is not None}
         refused: dict[Place, str] = {}
+        self.ask(places.values())
         for scheduler, tasks in self.tasks_of(places.values()).items():
-            for place in tasks.values():
-                say_cancelled(self.store, place)
+            for task in self.tasks.keys() & tasks.keys():  # others ended by themselves
+                say_cancelled(self.store, tasks[task])
             try:
                 scheduler.cancel(sorted(tasks))
             except SchedulerError as error:
@@ -222,7 +223,8 @@ class Watching:
                     facts = scheduler.facts_of(task, held_in)
                     if facts.state in {"PENDING", "RUNNING", "CONFIGURING", "REQUEUED"}:
                         return  # it was put back between two questions
-                    if facts.state in OPEN and is_cancelled(self.store, place):
+                    is_open = facts.state in OPEN or (began and not facts.state)
+                    if is_open and is_cancelled(self.store, place):
                         facts = replace(facts, state="CANCELLED", reason="")
                     log = held_in / f"{place.task}.log"
                     title = scheduler.title
