@@ -262,7 +262,7 @@ def why_stopped(folder: Path, batch: Batch) -> str:
     while True:
         if state := state_in(tail(log)):
             return state
-        if is_cancelled(_store_of(folder), place):
+        if is_cancelled(store_of(folder), place):
             return "CANCELLED"
         if time.monotonic() > deadline:
             return ""
