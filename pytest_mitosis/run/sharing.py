@@ -95,6 +95,8 @@ class Sharing:
                 self.taken |= dict.fromkeys(names[done:], step)
                 return len(names)
             found = look(self.store, self.wanted[done])
+            if found.step is not None:
+                continue  # it was left this moment
             if found.unshared or done < self._alone or (waited and not found.busy):
                 # Whoever was at it left nothing to share, so nobody waits for anybody.
                 self._alone = done + 1

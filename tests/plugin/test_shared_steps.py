@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import signal
@@ -14,6 +15,8 @@ import pytest
 from conftest import Project, manifest, notebook
 
 from pytest_mitosis import load_trial_data
+from pytest_mitosis.run import sharing
+from pytest_mitosis.store.steps import Found, SharedStep
 
 RECORDS_CALLS = sys.version_info >= (3, 12)
 TABLE = """
@@ -368,6 +371,18 @@ def test_trials_at_once_run_a_step_once(project, runs, tmp_path, monkeypatch):
     go.touch()
     assert [session.wait() for session in sessions] == [0, 0, 0]
     assert count(runs) == 1
+
+
+@pytest.mark.parametrize("before", [[], [Found(1), Found(1, busy="trial a is at it")]])
+def test_step_that_is_left_between_two_looks_is_taken_over(before, tmp_path, monkeypatch):
+    """Whether the trial waited for it, ``before``, or comes just then."""
+    left = Found(1, SharedStep(tmp_path, {"trial": "a", "duration_s": 1.0, "steps": ["sim"]}))
+    found = iter([*before, Found(1), left, left])
+    monkeypatch.setattr(sharing, "look", lambda *_: next(found))
+    monkeypatch.setattr(sharing, "take_over", lambda *_: None)
+    trial = sharing.Sharing(None, tmp_path, tmp_path, None, [None])
+    assert asyncio.run(trial.obtain(0, lambda _: None)) == 1
+    assert trial.taken == {"sim": left.step}
 
 
 @pytest.mark.skipif(not hasattr(os, "killpg"), reason="needs process groups")
