@@ -17,15 +17,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_mitosis.identity import Undescribable, describe
 from pytest_mitosis.launching import require_launcher, warm_up
-from pytest_mitosis.model import Kind, MitosisError, TrialSpec
+from pytest_mitosis.model import Kind, MitosisError, Reuse, TrialSpec, Undescribable
 from pytest_mitosis.plan.ids import format_part, join_parts
 from pytest_mitosis.plan.variants import plain_text
 from pytest_mitosis.session import WORKER_INPUT, ExperimentSession, Planned
 from pytest_mitosis.store.files import exists
 from pytest_mitosis.store.folder import spec_folder
-from pytest_mitosis.store.reuse import Reuse
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable
@@ -41,6 +39,8 @@ class Collection:
 
     def __init__(self, session: ExperimentSession) -> None:
         self.session = session
+        self.schedules = False
+        """Whether several trials run at once."""
 
     @pytest.hookimpl(wrapper=True)
     def pytest_collection(self) -> Generator[None, object, object]:
@@ -99,6 +99,11 @@ class Collection:
         is_only_looked_at = options.collectonly or options.setuponly or options.setupplan
         if not is_only_looked_at and any(map(self._is_new, session.items)):
             warm_up(self.session)
+        if self.schedules:
+            # After it: what is imported now is imported while trials' processes come up.
+            from pytest_mitosis.schedule import Schedule
+
+            session.config.pluginmanager.register(Schedule(self.session), "mitosis-schedule")
 
     def _is_new(self, item: pytest.Item) -> bool:
         spec = spec_of(item)
@@ -189,6 +194,8 @@ def key_of(item: pytest.Function, spec: TrialSpec) -> str:
 
 def _digest(value: object) -> str:
     """A short name for a value without one."""
+    from pytest_mitosis.identity import describe
+
     try:
         return describe(value).digest[:12]
     except Undescribable:

@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_mitosis.collection import key_of, spec_of
-from pytest_mitosis.model import Kind, LockError, MitosisError
+from pytest_mitosis.model import Kind, LockError, MitosisError, Reuse
 from pytest_mitosis.store.locks import Name, check_lock
-from pytest_mitosis.store.reuse import Reuse
 from pytest_mitosis.table import Refusal, Row, State, count_states, parts_of, render_plan
 
 if TYPE_CHECKING:

@@ -41,6 +41,14 @@ class Status(StrEnum):
     LOST = "lost"
 
 
+class Reuse(StrEnum):
+    """What counts as already done."""
+
+    SAME_CODE = "same-code"
+    SAME_PARAMS = "same-params"
+    NEVER = "never"
+
+
 @dataclass(frozen=True, slots=True)
 class Step:
     """A callable with its lookup dictionary, both by name.

@@ -9,10 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from pytest_mitosis.model import PlanError, TrialSpec
+from pytest_mitosis.model import PlanError, Reuse, TrialSpec
 from pytest_mitosis.plan.official import Declaration, Group, read_declaration
 from pytest_mitosis.plan.variants import expand, require_targets
-from pytest_mitosis.store.reuse import Reuse
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -17,7 +17,7 @@ import pytest
 from pytest_mitosis.collection import key_of
 from pytest_mitosis.identity.repository import snapshot
 from pytest_mitosis.launching import launcher_name
-from pytest_mitosis.model import Job, Kind, MitosisError, TreeError, Trial, TrialSpec
+from pytest_mitosis.model import Job, Kind, MitosisError, Reuse, TreeError, Trial, TrialSpec
 from pytest_mitosis.precedent import Precedents, Wait
 from pytest_mitosis.run.jobs import Describer, argument_identities, build_job
 from pytest_mitosis.run.judging import CodeJudge
@@ -27,7 +27,7 @@ from pytest_mitosis.store.batches import place_of
 from pytest_mitosis.store.files import read_json, store_errors
 from pytest_mitosis.store.folder import JOB, MANIFEST, Claim, claim, release
 from pytest_mitosis.store.locks import Held
-from pytest_mitosis.store.reuse import Reuse, Wanted, held_trial
+from pytest_mitosis.store.reuse import Wanted, held_trial
 
 if TYPE_CHECKING:
     from pytest_mitosis.allotment import Allotment

@@ -12,9 +12,10 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from pytest_mitosis.identity.code import installed_versions
+from pytest_mitosis.model import Reuse
 from pytest_mitosis.run.jobs import Describer, argument_identities
 from pytest_mitosis.store.folder import claim, claim_turn, spec_folder
-from pytest_mitosis.store.reuse import Found, Reuse, Wanted, WantedArgument, look
+from pytest_mitosis.store.reuse import Found, Wanted, WantedArgument, look
 from pytest_mitosis.store.turns import keep_alive
 
 if TYPE_CHECKING:

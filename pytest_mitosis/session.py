@@ -17,12 +17,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pytest_mitosis import launching
-from pytest_mitosis.model import Experiment, PlanError, TreeError, TrialSpec
+from pytest_mitosis.model import Experiment, PlanError, Reuse, TreeError, TrialSpec
 from pytest_mitosis.plan.index import Index
 from pytest_mitosis.plan.official import reference_globs
 from pytest_mitosis.plan.references import LoadedExperiment, load_experiment
 from pytest_mitosis.plan.variants import expand, read_id, require_targets
-from pytest_mitosis.store.reuse import Reuse
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pytest_mitosis.launching import runs_several
-from pytest_mitosis.model import Experiment, MitosisError, PlanError
+from pytest_mitosis.model import Experiment, MitosisError, PlanError, Reuse
 from pytest_mitosis.official import read_officials, register
 from pytest_mitosis.plan.config import read_project
 from pytest_mitosis.plan.index import Index, read_file
@@ -20,7 +20,6 @@ from pytest_mitosis.plan.resources import read_jobs
 from pytest_mitosis.plan.selection import parse_request
 from pytest_mitosis.plugin import is_experiment_node
 from pytest_mitosis.session import NAME, WORKER_INPUT, ExperimentSession, Node
-from pytest_mitosis.store.reuse import Reuse
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -45,7 +44,8 @@ def wake(config: pytest.Config) -> None:
     manager.register(session, NAME)
     manager.register(fixtures.session_fixtures(session), "mitosis-session-fixtures")
     manager.register(fixtures.Fixtures(session), "mitosis-fixtures")
-    manager.register(collection.Collection(session), "mitosis-collection")
+    collecting = collection.Collection(session)
+    manager.register(collecting, "mitosis-collection")
     reporter = reporting.Reporter(session)
     manager.register(reporter, "mitosis-reporting")
     register(session, reporter)
@@ -56,9 +56,7 @@ def wake(config: pytest.Config) -> None:
     elif getattr(config.option, "tx", None) and config.getoption("exp_jobs") is not None:
         _bound_workers(config, session.jobs)
     elif runs_several(session) and not hasattr(config, "workerinput"):
-        from pytest_mitosis.schedule import Schedule
-
-        manager.register(Schedule(session), "mitosis-schedule")
+        collecting.schedules = True
     config.args[:] = session.arguments()
     config.option.keyword = collection.rewrite_keywords(config.option.keyword)
 

@@ -11,7 +11,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from pytest_mitosis.identity.code import CodeIdentity, compare_code
-from pytest_mitosis.model import Kind, Status, StoreError, Trial
+from pytest_mitosis.model import Kind, Reuse, Status, StoreError, Trial
 from pytest_mitosis.store.artifacts import damaged
 from pytest_mitosis.store.folder import (
     QUEUED,
@@ -25,14 +25,6 @@ from pytest_mitosis.store.turns import is_held
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
-
-
-class Reuse(StrEnum):
-    """What counts as already done."""
-
-    SAME_CODE = "same-code"
-    SAME_PARAMS = "same-params"
-    NEVER = "never"
 
 
 class Why(StrEnum):
