@@ -42,6 +42,7 @@ class Conductor:
     allotted: dict[Path, Allotment] = field(default_factory=dict)
     fault: Exception | None = None  # what the launcher raised when it was waited for
     while_waiting: Callable[[], None] = lambda: None  # the schedule starts more meanwhile
+    to_come: Callable[[], int] = lambda: 0  # how many more the schedule may start
 
     @property
     def launcher(self) -> Launcher:
@@ -73,6 +74,7 @@ class Conductor:
             If the store cannot be written.
         """
         try:
+            self._announce()
             handle = self.launcher.submit(order)
         except BaseException as error:
             self._give_back(order.folder)
@@ -86,6 +88,12 @@ class Conductor:
         self.running[order.folder] = Running(order.job, order.folder, began, usual, waits)
         self.under_way.append(handle)
         return handle
+
+    def _announce(self) -> None:
+        """Let a launcher that can prepare processes know how many trials come next."""
+        expect = getattr(self.launcher, "expect", None)
+        if expect is not None and self.session.jobs > 1:
+            expect(self.to_come(), self.session.jobs)
 
     def run(self, order: Order) -> tuple[Trial, Outcome]:
         """Run a begun trial to its end; on Ctrl-C to its end as interrupted."""

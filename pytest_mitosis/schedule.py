@@ -87,6 +87,7 @@ class Schedule:
         return True
 
     def _run(self, session: pytest.Session) -> None:
+        self.conductor.to_come = self._to_come
         item = self._next()
         while item is not None:
             self._leave(item)
@@ -184,6 +185,11 @@ class Schedule:
                 self._start(item)
         while self.early and self.conductor.free > 0 and not self.is_draining:
             self._start(self.early.popleft())
+
+    def _to_come(self) -> int:
+        """How many trials may be started from here on before one of them ends."""
+        is_any_reached = bool(self.openers or self.prepared_when_reached)
+        return len(self.early) + is_any_reached  # those run one at a time
 
     def _open(self) -> None:
         """Look again at the items that waited for fixtures of the session."""

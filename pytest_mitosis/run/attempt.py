@@ -43,8 +43,11 @@ class Attempt:
     order: Order
     engine: Engine
     grace: float = GRACE_SECONDS
+    settle: float = 0.0
+    """How long what can wait is to wait once the process is up, as others begin as well."""
     _stop: asyncio.Event = field(default_factory=asyncio.Event)
     is_up: asyncio.Event = field(default_factory=asyncio.Event)
+    _opened: asyncio.Event = field(default_factory=asyncio.Event)
     _started: float = field(default_factory=time.perf_counter)
     _process: TrialProcess | None = None
     _sharing: Sharing = field(init=False)
@@ -85,7 +88,7 @@ class Attempt:
         """Race the cells against the clock, the stop and the process's death."""
         whole = asyncio.ensure_future(self._in_process(built))
         stop = asyncio.ensure_future(self._stop.wait())
-        ready = asyncio.ensure_future(self.is_up.wait())
+        ready = asyncio.ensure_future(self._opened.wait())
         try:
             first = asyncio.FIRST_COMPLETED
             # How long a process takes to come up is not the experiment's time.
@@ -156,7 +159,8 @@ class Attempt:
                 self._started = time.perf_counter()
                 if job.timeout is not None:
                     self._deadline = self._started + job.timeout
-                self.is_up.set()
+                self._opened.set()
+                asyncio.get_running_loop().call_later(self.settle, self.is_up.set)
                 return await self._until_dead(run, opened.process)
         except ProcessFailed as error:
             failure = error.failure

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from pytest_mitosis.run.attempt import GRACE_SECONDS, Attempt
 from pytest_mitosis.run.trial import record
+from pytest_mitosis.run.warm import SETTLE_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -56,6 +57,7 @@ class LoopLauncher:
         self._handles: set[LoopHandle] = set()
         self._signals = contextlib.ExitStack()
         self._is_closed = False
+        self._settle = 0.0
 
     def __enter__(self) -> Self:
         return self
@@ -66,12 +68,19 @@ class LoopLauncher:
     def submit(self, order: Order) -> LoopHandle:
         """Start a trial and return at once."""
         loop = self._running_loop()
-        attempt = Attempt(order, self._engine, self.grace)
+        attempt = Attempt(order, self._engine, self.grace, self._settle)
         future = asyncio.run_coroutine_threadsafe(record(order, attempt), loop)
         handle = LoopHandle(order, future, attempt)
         self._handles.add(handle)
         future.add_done_callback(lambda _: self._handles.discard(handle))
         return handle
+
+    def expect(self, trials: int, at_once: int) -> None:
+        """Say that ``trials`` more may come, ``at_once`` of them at a time, if the engine cares."""
+        expect = getattr(self._engine, "expect", None)
+        if expect is not None:
+            self._settle = SETTLE_SECONDS if at_once > 1 else 0.0
+            self._running_loop().call_soon_threadsafe(expect, trials, at_once)
 
     def wait(self, handles: Collection[Handle], timeout: float | None = None) -> list[Handle]:
         """Those of ``handles`` that are done; waits up to ``timeout`` seconds for the first."""

@@ -1,7 +1,8 @@
 """Processes forked from a server, each warm before its trial comes.
 
-While one trial runs the process of the next one starts; it learns of its trial (variables, folder)
-with the first request, before anything of the user's is imported. Runs on the launcher's loop.
+While trials run the processes of the next ones start; they learn of their trials (variables,
+folder) with the first request, before anything of the user's is imported. Memory is no matter: a
+process that waits shares with the server all but a few megabytes. Runs on the launcher's loop.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import contextlib
 import functools
 import shutil
 import tempfile
+from collections import deque
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -31,6 +33,9 @@ if TYPE_CHECKING:
     from pytest_mitosis.model import Job
     from pytest_mitosis.run.notebook import TrialNotebook
     from pytest_mitosis.run.outputs import Cells
+
+SETTLE_SECONDS = 0.15
+"""The time that trials which begin together have for themselves, before others are prepared."""
 
 
 class Warm(Protocol):
@@ -82,7 +87,9 @@ class ForkedProcesses:
         # A socket's path has at most 107 characters, so not in the trials folder.
         self._private = Path(tempfile.mkdtemp(prefix="mitosis-"))
         self._server: asyncio.Task[ForkServer] | None = None
-        self._next: asyncio.Task[Warm] | None = None
+        self._spare: deque[asyncio.Task[Warm]] = deque()
+        self._wanted: int | None = None
+        self._filling: asyncio.Task[None] | None = None
         self._opened = 0
         self._alone: Engine | None = None
         self._spawned: ForkServer | None = None
@@ -92,6 +99,14 @@ class ForkedProcesses:
     @functools.cached_property
     def _kind(self) -> Kind:
         return self._make_kind()
+
+    def expect(self, trials: int, at_once: int) -> None:
+        """Keep as many processes warm as may be wanted at one time.
+
+        ``trials`` more are to come at most, ``at_once`` of them at a time. If nothing is said, it
+        is one that is kept, from the second trial on: a session of one trial needs no other.
+        """
+        self._wanted = min(trials, at_once)
 
     @contextlib.asynccontextmanager
     async def open(self, job: Job, folder: Path, built: TrialNotebook) -> AsyncIterator[Opened]:
@@ -112,10 +127,13 @@ class ForkedProcesses:
             drop_if_empty(output_of(folder))
 
     async def close(self) -> None:
-        """End the server, and the process that waits for a trial."""
-        if self._next is not None:
+        """End the server, and the processes that wait for a trial."""
+        self._wanted = 0
+        if self._filling is not None:
+            self._filling.cancel()
+        while self._spare:
             with contextlib.suppress(ForkServerError, ProcessFailed, PreloadError):
-                await (await self._next).end()
+                await (await self._spare.popleft()).end()
         if self._server is not None:
             with contextlib.suppress(ForkServerError, PreloadError):
                 await (await self._server).close()
@@ -128,20 +146,34 @@ class ForkedProcesses:
         shutil.rmtree(self._private, ignore_errors=True)
 
     async def _take(self) -> Warm:
-        waiting, self._next = self._next, None
         self._opened += 1
-        warm = None
-        if waiting is not None:
-            with contextlib.suppress(ForkServerError, ProcessFailed):
-                warm = await waiting
-            if warm is not None and warm.process.died.done():
-                await warm.end()
-                warm = None
-        if warm is None:
-            warm = await self._start()
-        if self._opened > 1 and self._next is None:  # a session of one trial needs no second
-            self._next = asyncio.create_task(self._start())
+        warm = await self._taken() or await self._start()
+        if self._wanted is None:
+            if self._opened > 1 and not self._spare:
+                self._spare.append(asyncio.create_task(self._start()))
+        elif self._filling is None or self._filling.done():
+            self._filling = asyncio.create_task(self._fill())
         return warm
+
+    async def _taken(self) -> Warm | None:
+        """The process that has waited longest; None if none is left."""
+        while self._spare:
+            with contextlib.suppress(ForkServerError, ProcessFailed):
+                warm = await self._spare.popleft()
+                if not warm.process.died.done():
+                    return warm
+                await warm.end()
+        return None
+
+    async def _fill(self) -> None:
+        """Start what is to wait, one after the other, once the trials that begin have begun."""
+        await asyncio.sleep(SETTLE_SECONDS)
+        while len(self._spare) < (self._wanted or 0):
+            starting = asyncio.create_task(self._start())
+            self._spare.append(starting)
+            await asyncio.wait({starting})
+            if starting.cancelled() or starting.exception():  # told to the trial that takes it
+                return
 
     async def _start(self) -> Warm:
         server = await self._running_server()

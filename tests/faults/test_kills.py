@@ -73,7 +73,11 @@ class Round:
     def session(self) -> subprocess.Popen[bytes]:
         """Start pytest on the grid."""
         jobs = ("--exp-jobs", str(self.rng.randint(1, 3)), "--exp-launcher", self.launcher)
-        command = [sys.executable, "-m", "pytest", "-p", "mitosis", *OPTIONS, *jobs]
+        return self.start(*OPTIONS, *jobs)
+
+    def start(self, *options: str) -> subprocess.Popen[bytes]:
+        """Start pytest."""
+        command = [sys.executable, "-m", "pytest", "-p", "mitosis", *options]
         with (self.project.path / "session.txt").open("wb") as output:
             return subprocess.Popen(
                 command,
@@ -197,3 +201,43 @@ def test_store_is_whole_whatever_is_killed(tmp_path, seed):
     assert len(done) == TRIALS
     print(f"seed {seed}, {play.launcher}: {dict(play.kills)}")
     assert play.kills.total() >= SESSIONS, play.kills
+
+
+WAITS = """
+    import pathlib
+    import time
+
+    FLAG = pathlib.Path(__file__).with_name("flag")
+
+    def exp_grid(seed):
+        while not (seed == 0 and FLAG.exists()):
+            time.sleep(0.01)
+        raise ValueError("no convergence")
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="needs Linux's /proc")
+@pytest.mark.parametrize("launcher", ["kernel", "process"])
+@pytest.mark.parametrize("how", ["Ctrl-C", "-x", "killed"])
+def test_processes_that_wait_for_trials_end_with_the_session(tmp_path, launcher, how):
+    project = Project(tmp_path)
+    project.write(".gitignore", "trials/\nflag\nsession.txt\n")
+    project.commit({"exp_grid.py": WAITS})
+    one = Round(project, 0)
+    one.launcher = launcher
+    options = ["--exp", "grid", "--seeds", "0-7", "--exp-jobs", "2", "--exp-launcher", launcher]
+    options += ["-x"] if how == "-x" else []
+    session = one.start(*options)
+    deadline = time.monotonic() + 60
+    while len(one.parties(session.pid).get("trial", ())) < 4:  # two run, two wait
+        assert session.poll() is None, (tmp_path / "session.txt").read_text()
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    if how == "-x":
+        project.write("flag", "")
+    else:
+        session.send_signal(signal.SIGINT if how == "Ctrl-C" else signal.SIGKILL)
+    assert session.wait(60) == {"Ctrl-C": 2, "-x": 1, "killed": -signal.SIGKILL}[how]
+    if how != "killed":
+        assert processes(one.mark) == {}, "all has ended before pytest has"
+    assert one.await_end() == {}
