@@ -10,17 +10,16 @@ import contextlib
 import json
 import os
 import socket
-import subprocess
-import sys
 from typing import TYPE_CHECKING, Any
 
 from pytest_mitosis.model import PlanError
-from pytest_mitosis.run.process import TrialProcess, kill_group, trial_environment
+from pytest_mitosis.run.process import TrialProcess, kill_group
+from pytest_mitosis.run.upcoming import has_forks, start_server
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-_START = "from pytest_mitosis.run.forkserver import main; main()"
+    from pytest_mitosis.run.upcoming import UpcomingServer
 
 
 class ForkServerError(Exception):
@@ -47,9 +46,9 @@ class Fork(TrialProcess):
 class ForkServer:
     """A running fork server."""
 
-    def __init__(self, process: subprocess.Popen[bytes], channel: socket.socket) -> None:
-        self.process = process
-        self._channel = channel
+    def __init__(self, server: UpcomingServer) -> None:
+        self.process = server.process
+        self._channel = server.channel
         self._turn = asyncio.Lock()
         self._is_ready = False
 
@@ -62,21 +61,9 @@ class ForkServer:
         ForkServerError
             If there cannot be one here.
         """
-        if not hasattr(os, "fork") or not hasattr(os, "waitid"):
+        if not has_forks():
             raise ForkServerError("this platform has no forks")
-        ours, theirs = socket.socketpair()
-        with theirs:
-            process = subprocess.Popen(
-                [sys.executable, "-c", _START, str(theirs.fileno()), json.dumps(preload)],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-                pass_fds=[theirs.fileno()],
-                env=trial_environment(ipython, {}),
-                start_new_session=True,  # Ctrl-C is for this process, which then ends trials
-            )
-        ours.setblocking(False)
-        return cls(process, ours)
+        return cls(start_server(preload, ipython))
 
     async def ready(self) -> None:
         """Wait until it has imported what forks need.

@@ -5,6 +5,8 @@ Imports what a launcher needs only when one is made.
 
 from __future__ import annotations
 
+import tempfile
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -19,9 +21,16 @@ NAMES = (KERNEL, PROCESS, INLINE)
 
 def make_engine(name: str, preload: tuple[str, ...] = ()) -> ForkedProcesses:
     """What makes the processes of a launcher that is not inline; it begins to come up at once."""
+    from pytest_mitosis.run.upcoming import has_forks, start_server
+
+    # A socket's path has at most 107 characters, so not in the trials folder.
+    private = Path(tempfile.mkdtemp(prefix="mitosis-"))
+    server = start_server(preload, private / "ipython") if has_forks() else None
+    # After it: what is imported from here on is imported while the server does the same.
     from pytest_mitosis.run.warm import ForkedProcesses
 
-    return ForkedProcesses(_shells if name == PROCESS else _kernels, preload)
+    kind = _shells if name == PROCESS else _kernels
+    return ForkedProcesses(kind, private, server, preload)
 
 
 def make_launcher(
@@ -40,7 +49,6 @@ def make_launcher(
 
         return InlineLauncher(trace)
     engine = engine or make_engine(name, preload)
-    # After it, as this imports for half a second, in which the engine's server does the same.
     from pytest_mitosis.run.loop import LoopLauncher
 
     return LoopLauncher(engine)

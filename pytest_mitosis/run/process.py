@@ -19,7 +19,7 @@ from pytest_mitosis.store.folder import HEARTBEAT, HEARTBEAT_SECONDS
 
 if TYPE_CHECKING:
     import subprocess
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import AsyncIterator
     from contextlib import AbstractAsyncContextManager
     from pathlib import Path
 
@@ -147,17 +147,6 @@ async def heartbeat(folder: Path) -> AsyncIterator[None]:
         yield
     finally:
         task.cancel()
-
-
-def trial_environment(ipython: Path, given: Mapping[str, str]) -> dict[str, str]:
-    """``given``, with fixed hashing and without the user's IPython start-up files.
-
-    The parent's own variables only if nothing is given.
-    """
-    variables = {**(given or os.environ), "PYTHONHASHSEED": "0", "IPYTHONDIR": str(ipython)}
-    variables["PYDEVD_DISABLE_FILE_VALIDATION"] = "1"  # a warning about frozen modules
-    variables.pop("PYTEST_CURRENT_TEST", None)
-    return variables
 
 
 def drop_if_empty(output: Path) -> None:

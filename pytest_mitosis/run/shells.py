@@ -28,9 +28,9 @@ from pytest_mitosis.run.process import (
     drop_if_empty,
     explain_death,
     output_of,
-    trial_environment,
     watch,
 )
+from pytest_mitosis.run.upcoming import trial_environment
 from pytest_mitosis.run.wire import DriversWire
 
 if TYPE_CHECKING:

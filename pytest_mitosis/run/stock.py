@@ -23,10 +23,10 @@ from pytest_mitosis.run.process import (
     TrialProcess,
     drop_if_empty,
     output_of,
-    trial_environment,
     watch,
 )
 from pytest_mitosis.run.ready import connect
+from pytest_mitosis.run.upcoming import trial_environment
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -24,8 +24,8 @@ from pytest_mitosis.run.process import (
     TrialProcess,
     drop_if_empty,
     output_of,
-    trial_environment,
 )
+from pytest_mitosis.run.upcoming import trial_environment
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from pytest_mitosis.model import Job
     from pytest_mitosis.run.notebook import TrialNotebook
     from pytest_mitosis.run.outputs import Cells
+    from pytest_mitosis.run.upcoming import UpcomingServer
 
 SETTLE_SECONDS = 0.15
 """The time that trials which begin together have for themselves, before others are prepared."""
@@ -76,25 +77,28 @@ class Kind(Protocol):
 class ForkedProcesses:
     """Processes of one kind from a fork server; where there is none, new interpreters.
 
-    The server begins to come up at once, while this process may still import what drives trials.
     ``make_kind`` is called with the first trial; ``preload`` are modules of others that the server
-    imports for all trials.
+    imports for all trials. ``private`` is a folder for the processes' sockets, removed at the end;
+    ``server`` comes up already, and is None where there are no forks.
     """
 
-    def __init__(self, make_kind: Callable[[], Kind], preload: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self,
+        make_kind: Callable[[], Kind],
+        private: Path,
+        server: UpcomingServer | None,
+        preload: tuple[str, ...] = (),
+    ) -> None:
         self.preload = preload
         self._make_kind = make_kind
-        # A socket's path has at most 107 characters, so not in the trials folder.
-        self._private = Path(tempfile.mkdtemp(prefix="mitosis-"))
+        self._private = private
         self._server: asyncio.Task[ForkServer] | None = None
         self._spare: deque[asyncio.Task[Warm]] = deque()
         self._wanted: int | None = None
         self._filling: asyncio.Task[None] | None = None
         self._opened = 0
         self._alone: Engine | None = None
-        self._spawned: ForkServer | None = None
-        with contextlib.suppress(ForkServerError):
-            self._spawned = ForkServer.spawn(preload, self._private / "ipython")
+        self._spawned = None if server is None else ForkServer(server)
 
     @functools.cached_property
     def _kind(self) -> Kind:
