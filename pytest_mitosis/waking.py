@@ -33,7 +33,7 @@ def wake(config: pytest.Config) -> None:
     pytest.UsageError
         If a name, an option or a table is wrong.
     """
-    from pytest_mitosis import collection, fixtures, reporting
+    from pytest_mitosis import collection, ending, fixtures, reporting
 
     try:
         session = _read_session(config)
@@ -46,6 +46,7 @@ def wake(config: pytest.Config) -> None:
     manager.register(fixtures.Fixtures(session), "mitosis-fixtures")
     collecting = collection.Collection(session)
     manager.register(collecting, "mitosis-collection")
+    manager.register(ending.Ending(session), "mitosis-ending")
     reporter = reporting.Reporter(session)
     manager.register(reporter, "mitosis-reporting")
     register(session, reporter)

@@ -27,6 +27,7 @@ ABOVE = {
         "allotment",
         "collection",
         "conductor",
+        "ending",
         "fixtures",
         "forecast",
         "hookspecs",
