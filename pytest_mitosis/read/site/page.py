@@ -42,7 +42,8 @@ def write_page(trial: Trial) -> Path:
 
 def prepare_page() -> None:
     """Compile what pages are made of, so that the first one does not wait for it."""
-    template(TEMPLATE)
+    for name in (TEMPLATE, "index.html"):  # the browser's own is made at the session's end
+        template(name)
 
 
 def write_missing_pages(store: Path, site: Path, rows: Iterable[dict[str, Any]]) -> set[str]:
