@@ -48,6 +48,24 @@ def test_server_starts_before_what_takes_time_to_import(project, jobs):
     assert not LATER & set(json.loads((project.path / "modules.json").read_text()))
 
 
+SETTLES = """
+    from pathlib import Path
+
+    from pytest_mitosis.run import loop, trial
+
+    loop.SETTLE_SECONDS = 1000.0
+    trial._prepare_pages_once = Path("prepared").touch
+"""
+
+
+@pytest.mark.parametrize(("jobs", "is_prepared"), [("1", True), ("2", False)])
+def test_what_can_wait_is_not_done_while_trials_begin_together(project, jobs, is_prepared):
+    project.commit({"exp_one.py": ONE, "conftest.py": SETTLES, ".gitignore": "prepared\n"})
+    done = project.run_apart("--exp", "one", "--eval-param", "n=1", "--exp-jobs", jobs)
+    assert done.returncode == 0, done.stdout
+    assert (project.path / "prepared").exists() is is_prepared
+
+
 @pytest.mark.parametrize(
     ("options", "is_spared"),
     [
