@@ -1,8 +1,8 @@
 """Processes forked from a server, each warm before its trial comes.
 
 While trials run the processes of the next ones start; they learn of their trials (variables,
-folder) with the first request, before anything of the user's is imported. Memory is no matter: a
-process that waits shares with the server all but a few megabytes. Runs on the launcher's loop.
+folder) with the first request, before anything of the user's is imported. Many may wait, as each
+shares all but 5 to 13 MB of its memory with the server. Runs on the launcher's loop.
 """
 
 from __future__ import annotations
