@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_mitosis.run import progress
 from pytest_mitosis.run.forkserver import PRELOADED
+from pytest_mitosis.run.printed import STREAMS, PrintedFile, Stream
 from pytest_mitosis.run.stopping import STOPPING
 
 if TYPE_CHECKING:
@@ -93,7 +94,7 @@ def begin(
     here on calls and random numbers are watched.
     """
     if environment is not None:
-        from pytest_mitosis.run.forked import take_over
+        from pytest_mitosis.run.takeover import take_over
 
         take_over(environment, cwd, str(folder / OUTPUT))
     handler = _log_to(folder / "log.txt")
@@ -164,6 +165,9 @@ def prove(
 
 def _echo_to(file: Path) -> None:
     """Have printed text written at once: Jupyter's streams are lost if the process dies."""
+    if STREAMS:
+        Stream.file = PrintedFile(file)
+        return
     raw = file.open("ab", buffering=0)
     echo = io.TextIOWrapper(raw, encoding="utf-8", errors="backslashreplace", write_through=True)
     for stream in (sys.stdout, sys.stderr):

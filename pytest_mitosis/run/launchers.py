@@ -21,7 +21,7 @@ def make_engine(name: str, preload: tuple[str, ...] = ()) -> ForkedProcesses:
     """What makes the processes of a launcher that is not inline; it begins to come up at once."""
     from pytest_mitosis.run.warm import ForkedProcesses
 
-    return ForkedProcesses(_shells if name == PROCESS else _kernels, preload)
+    return ForkedProcesses(name, _shells if name == PROCESS else _kernels, preload)
 
 
 def make_launcher(

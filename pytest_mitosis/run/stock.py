@@ -7,14 +7,15 @@ the trial.
 from __future__ import annotations
 
 import contextlib
+import functools
 import shutil
 import sys
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import zmq.asyncio
-from jupyter_client import AsyncKernelManager
+from jupyter_client import AsyncKernelClient, AsyncKernelManager
 from jupyter_client.kernelspec import KernelSpec, KernelSpecManager
 
 from pytest_mitosis.run.client import KernelCells
@@ -85,7 +86,8 @@ class StockKernels:
             client = manager.client()
             try:
                 await connect(client, process, output_of(folder))
-                yield Opened(process, KernelCells(built.notebook, folder, client))
+                ask = functools.partial(_ask, client)
+                yield Opened(process, KernelCells(built.notebook, folder, client, ask))
             finally:
                 client.stop_channels()
         finally:
@@ -108,3 +110,16 @@ class StockKernels:
             ip=str(private / "k"),
             connection_file=str(private / "kernel.json"),
         )
+
+
+async def _ask(client: AsyncKernelClient, code: str) -> dict[str, Any]:
+    """Run code that no cell shows."""
+    request = client.execute(code, silent=True, store_history=False)
+    while True:
+        reply = await client.get_shell_msg()
+        if reply["parent_header"].get("msg_id") == request:
+            break
+    content: dict[str, Any] = reply["content"]
+    if content["status"] == "aborted":
+        return {"ename": "aborted", "evalue": ""}
+    return content

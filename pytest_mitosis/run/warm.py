@@ -72,12 +72,15 @@ class ForkedProcesses:
     """Processes of one kind from a fork server; where there is none, new interpreters.
 
     The server begins to come up at once, while this process may still import what drives trials.
-    ``make_kind`` is called with the first trial; ``preload`` are modules of others that the server
-    imports for all trials.
+    The server knows the kind by its ``name``; ``make_kind`` is called with the first trial;
+    ``preload`` are modules of others that the server imports for all trials.
     """
 
-    def __init__(self, make_kind: Callable[[], Kind], preload: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self, name: str, make_kind: Callable[[], Kind], preload: tuple[str, ...] = ()
+    ) -> None:
         self.preload = preload
+        self._name = name
         self._make_kind = make_kind
         # A socket's path has at most 107 characters, so not in the trials folder.
         self._private = Path(tempfile.mkdtemp(prefix="mitosis-"))
@@ -87,7 +90,7 @@ class ForkedProcesses:
         self._alone: Engine | None = None
         self._spawned: ForkServer | None = None
         with contextlib.suppress(ForkServerError):
-            self._spawned = ForkServer.spawn(preload, self._private / "ipython")
+            self._spawned = ForkServer.spawn(name, preload, self._private / "ipython")
 
     @functools.cached_property
     def _kind(self) -> Kind:
@@ -160,6 +163,6 @@ class ForkedProcesses:
 
     async def _new_server(self) -> ForkServer:
         server, self._spawned = self._spawned, None
-        server = server or ForkServer.spawn(self.preload, self._private / "ipython")
+        server = server or ForkServer.spawn(self._name, self.preload, self._private / "ipython")
         await server.ready()
         return server
