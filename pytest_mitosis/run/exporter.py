@@ -34,20 +34,32 @@ _CELLS = '{% extends "index.html.j2" %}{% block header %}' + _END_OF_HEAD + "{% 
 _ORDINARY = frozenset({"kernelspec", "language_info"})
 
 
+class _Clean(str):
+    """Markup that highlighting made of printable source: cleaning it would change nothing."""
+
+    __slots__ = ()
+
+
 class PageExporter(HTMLExporter):  # type: ignore[misc]  # nbconvert has no types
     """Makes pages of trials' notebooks."""
 
     def __init__(self, **settings: Any) -> None:
         super().__init__(**settings)
         highlight = Highlight2HTML(pygments_lexer="ipython3", parent=self)
-        shown = functools.lru_cache(_SOURCES)(highlight)
+        clean = functools.lru_cache(_SOURCES)(clean_html)
+
+        @functools.lru_cache(_SOURCES)
+        def shown(source: str) -> str:
+            markup = str(highlight(source))
+            is_printable = all(line.isprintable() for line in source.split("\n"))
+            return _Clean(markup) if is_printable else markup
 
         def highlight_code(source: str, metadata: dict[str, Any] | None = None) -> str:
             is_other = "magics_language" in (metadata or {})
-            return str(highlight(source, metadata=metadata) if is_other else shown(source))
+            return str(highlight(source, metadata=metadata)) if is_other else shown(source)
 
         self.register_filter("highlight_code", highlight_code)
-        self.register_filter("clean_html", functools.lru_cache(_SOURCES)(clean_html))
+        self.register_filter("clean_html", lambda one: one if type(one) is _Clean else clean(one))
 
     @functools.cached_property
     def _empty(self) -> tuple[str, dict[str, Any]]:

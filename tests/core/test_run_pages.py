@@ -6,12 +6,16 @@ import base64
 
 import pytest
 from bs4 import BeautifulSoup
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 from nbconvert.exporters import HTMLExporter
+from nbconvert.filters import Highlight2HTML, clean_html
 from nbformat import v4
 
 from pytest_mitosis.run.exporter import WIDGET, PageExporter
 from pytest_mitosis.run.html import PAGE, render_page
 
+PAGES = PageExporter(template_name="lab")
 PIXEL = base64.b64encode(b"\x89PNG, or what passes for it").decode()
 EVIL = "<script>alert(1)</script><b onclick='x()'>bold</b>"
 
@@ -101,6 +105,15 @@ def test_written_page_is_the_one_that_nbconvert_makes_but_fetches_nothing(change
     assert fetched
     expected = [one for one in tree(theirs) if one not in fetched]
     assert [one for one in ours if one not in policy] == expected
+
+
+@example('x = \'<b>&amp; &#39; "\' + """a\n</pre>b"""\n%time f()\n!ls $x\n?x\nu\'\u0000\ufdd0\'')
+@given(st.text(st.one_of(st.characters(max_codepoint=127), st.characters()), max_size=40))
+@settings(max_examples=200, deadline=None)
+def test_source_is_shown_as_nbconvert_shows_it(source):
+    filters = PAGES.environment.filters
+    shown = filters["clean_html"](filters["highlight_code"](source, metadata={}))
+    assert shown == clean_html(Highlight2HTML(pygments_lexer="ipython3")(source))
 
 
 def test_second_page_shows_its_own_outputs(tmp_path):
