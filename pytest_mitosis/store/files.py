@@ -126,16 +126,22 @@ def dump(data: object) -> str:
 
 
 def _plain(value: object) -> object:
+    if isinstance(value, str):
+        return _valid(value)
     if isinstance(value, float) and not math.isfinite(value):
         return {"$float": repr(value)}
-    if isinstance(value, str):
-        # A lone surrogate (from a file name, say) is no valid UTF-8.
-        return value.encode("utf-8", "backslashreplace").decode("utf-8")
     if isinstance(value, dict):
-        return {str(_plain(str(key))): _plain(one) for key, one in value.items()}
+        return {_valid(str(key)): _plain(one) for key, one in value.items()}
     if isinstance(value, list | tuple):
         return [_plain(one) for one in value]
     return value
+
+
+def _valid(text: str) -> str:
+    """``text``; a lone surrogate (from a file name, say) is no valid UTF-8 and is spelled out."""
+    if text.isascii():
+        return text
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def _revive(data: dict[str, Any]) -> object:
