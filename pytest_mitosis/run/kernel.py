@@ -6,7 +6,10 @@ job and a folder; knows neither pytest nor other trials nor what a process is.
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import json
+import os
 import re
 import time
 from dataclasses import dataclass, field, replace
@@ -258,7 +261,8 @@ class KernelRun:
             message = _ANSI.sub("", error.message)[:_LONGEST_MESSAGE]
             raise TrialFailed(Failure(error.name, message, frames)) from None
         finally:
-            if self.built.notebook.cells[index].cell_type == "code":
+            # One that shows nothing is saved with the next that does, or at the trial's end.
+            if self.built.notebook.cells[index].get("outputs"):
                 self._save()
 
     def _save(self) -> None:
@@ -299,8 +303,8 @@ class KernelRun:
 
     async def _ask(self, function: str, **arguments: Any) -> dict[str, Any]:
         """Run a function of :mod:`pytest_mitosis.run.inside` in the kernel, unseen."""
-        answer = self.folder / inside.REPLY
-        answer.unlink(missing_ok=True)
+        answer = f"{self.folder}/{inside.REPLY}"
+        _take(answer)
         code = (
             "__import__('pytest_mitosis.run.inside', fromlist=['call'])"
             f".call({function!r}, {str(self.folder)!r}, {arguments!r}, globals())"
@@ -310,12 +314,22 @@ class KernelRun:
         except CellFailed as error:
             words = f"the trial's process cannot work with pytest-mitosis: {error.message}"
             raise TrialFailed(Failure(error.name, words)) from None
-        if not answer.exists():
-            answer = inside.spare_reply(self.folder)
-        reply: dict[str, Any] = json.loads(answer.read_text(encoding="utf-8"))
-        answer.unlink()
+        content = _take(answer) or _take(str(inside.spare_reply(self.folder)))
+        if not content:
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), answer)
+        reply: dict[str, Any] = json.loads(content)
         if "os_error" in reply:
             raise UnwrittenError(*reply["os_error"], rescued=reply.get("rescued", ""))
         if "error" in reply:
             raise TrialFailed(Failure("RuntimeError", reply["error"], reply["traceback"]))
         return reply
+
+
+def _take(file: str) -> bytes:
+    """What a file holds, which is gone then; empty if there is none."""
+    with contextlib.suppress(FileNotFoundError):
+        with open(file, "rb", buffering=0) as stream:  # noqa: PTH123
+            content = stream.read()
+        os.unlink(file)  # noqa: PTH108
+        return content
+    return b""
