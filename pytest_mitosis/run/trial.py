@@ -10,7 +10,7 @@ import contextlib
 import functools
 import threading
 from dataclasses import replace
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from pytest_mitosis.model import Failure, Outcome, Status, StoreError
 from pytest_mitosis.run.environment import Environment, requirements_text
@@ -135,11 +135,14 @@ def finish_trial(order: Order, outcome: Outcome, built: TrialNotebook) -> tuple[
     digest = ""
     if outcome.environment:
         digest = str(outcome.environment["digest"])
-        requirements = requirements_text(Environment.from_json(outcome.environment))
-        save_environment(order.store, outcome.environment, digest, requirements)
+        save_environment(order.store, outcome.environment, digest, _requirements)
     trial = finish(folder, outcome, digest)
     _write_page(trial)
     return trial, outcome
+
+
+def _requirements(environment: dict[str, Any]) -> str:
+    return requirements_text(Environment.from_json(environment))
 
 
 def _write_page(trial: Trial) -> None:

@@ -315,8 +315,8 @@ def test_artifacts_are_files_of_any_depth_and_no_links(tmp_path):
 
 
 def test_environment_is_kept_once(tmp_path):
-    save_environment(tmp_path, {"python": "3.13.1"}, "2c26b46b", "numpy==2.4.6\n")
-    save_environment(tmp_path, {"python": "3.11.0"}, "2c26b46b", "numpy==1.26.4\n")
+    save_environment(tmp_path, {"python": "3.13.1"}, "2c26b46b", lambda _: "numpy==2.4.6\n")
+    save_environment(tmp_path, {"python": "3.11.0"}, "2c26b46b", pytest.fail)
     folder = tmp_path / "environments" / "2c26b46b"
     assert read_json(folder / "environment.json") == {"schema": 1, "python": "3.13.1"}
     assert (folder / "requirements.txt").read_text() == "numpy==2.4.6\n"
