@@ -13,15 +13,19 @@ import functools
 import re
 from typing import TYPE_CHECKING, Any
 
+import pygments
+from IPython.lib.lexers import IPython3Lexer
 from nbconvert.exporters import HTMLExporter
 from nbconvert.exporters.templateexporter import TemplateExporter
 from nbconvert.filters import Highlight2HTML, clean_html
 from nbformat import v4
+from pygments.formatters import HtmlFormatter
 
 if TYPE_CHECKING:
     from jinja2 import Template
 
 WIDGET = "application/vnd.jupyter.widget-view+json"
+LANGUAGE = "ipython3"
 _SOURCES = 256
 _FOCUSABLE = re.compile(
     r'<div(?= class="[^"]*\b(?:jp-Cell-inputWrapper|jp-OutputArea-output)(?![\w-]))'
@@ -45,12 +49,13 @@ class PageExporter(HTMLExporter):  # type: ignore[misc]  # nbconvert has no type
 
     def __init__(self, **settings: Any) -> None:
         super().__init__(**settings)
-        highlight = Highlight2HTML(pygments_lexer="ipython3", parent=self)
+        highlight = Highlight2HTML(pygments_lexer=LANGUAGE, parent=self)
         clean = functools.lru_cache(_SOURCES)(clean_html)
+        lexer, formatter = IPython3Lexer(), HtmlFormatter(cssclass=f" highlight hl-{LANGUAGE}")
 
         @functools.lru_cache(_SOURCES)
         def shown(source: str) -> str:
-            markup = str(highlight(source))
+            markup = pygments.highlight(source or " ", lexer, formatter)
             is_printable = all(line.isprintable() for line in source.split("\n"))
             return _Clean(markup) if is_printable else markup
 
