@@ -88,7 +88,8 @@ async def record(order: Order, attempt: Runs) -> tuple[Trial, Outcome]:
 async def _prepare(attempt: Runs) -> None:
     """Have at hand what the end of a trial needs, while it runs and not while it starts."""
     await attempt.is_up.wait()
-    await asyncio.to_thread(_prepare_pages_once)
+    if not _prepare_pages.cache_info().currsize:
+        await asyncio.to_thread(_prepare_pages_once)
 
 
 def _prepare_pages_once() -> None:
