@@ -46,9 +46,9 @@ class WireClient(KernelClient):  # type: ignore[misc]  # jupyter_client is not t
         """Wait for the kernel's first word, which is that it starts."""
         await self._iopub_channel.messages.get()
 
-    async def ask(self, code: str) -> dict[str, Any]:
-        """Run code between cells; how it ended, as in an answer of Jupyter's."""
-        self.wire.send(source=code)
+    async def ask(self, **request: Any) -> dict[str, Any]:
+        """Have the process do something between cells; how it ended."""
+        self.wire.send(**request)
         return await self._answers.get()
 
     def _take(self, event: dict[str, Any]) -> None:

@@ -28,7 +28,7 @@ class KernelCells(NotebookClient):  # type: ignore[misc]  # nbclient is not type
         notebook: Any,
         folder: Path,
         client: KernelClient,
-        ask: Callable[[str], Awaitable[dict[str, Any]]],
+        ask: Callable[..., Awaitable[dict[str, Any]]],
     ) -> None:
         super().__init__(
             notebook,
@@ -58,11 +58,14 @@ class KernelCells(NotebookClient):  # type: ignore[misc]  # nbclient is not type
         except CellExecutionError as error:
             raise CellFailed(error.ename, error.evalue) from None
 
-    async def ask(self, code: str) -> None:
-        """Run code unseen."""
-        content = await self._ask(code)
-        if "ename" in content:
-            raise CellFailed(content["ename"], content["evalue"])
+    async def ask(self, function: str, arguments: dict[str, Any]) -> dict[str, Any]:
+        """Run a function unseen."""
+        folder = str(self.shown.folder)
+        told = await self._ask(function=function, folder=folder, arguments=arguments)
+        if "ename" in told:
+            raise CellFailed(told["ename"], told["evalue"])
+        reply: dict[str, Any] = told["reply"]
+        return reply
 
     def save(self) -> None:
         """Write the notebook as it stands, in one step."""

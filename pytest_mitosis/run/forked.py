@@ -23,10 +23,11 @@ from jupyter_client.session import Session, new_id
 from tornado.ioloop import IOLoop
 from traitlets.config import Config
 
+from pytest_mitosis.run.inside import answer
 from pytest_mitosis.run.printed import begin_cell, flush_streams, own_streams, take_streams
 from pytest_mitosis.run.stopping import STOPPING
 from pytest_mitosis.run.takeover import SET_BY_KERNEL, redirect, rehearse
-from pytest_mitosis.run.wire import Wire, run_unseen
+from pytest_mitosis.run.wire import Wire
 
 if TYPE_CHECKING:
     import socket
@@ -166,4 +167,4 @@ async def _take(kernel: TrialKernel, wire: Wire, request: dict[str, Any]) -> Non
         begin_cell()
         await kernel.dispatch_shell(request["message"])
     else:
-        wire.send("done", **run_unseen(request["source"], kernel.shell.user_ns))
+        answer(wire, request, kernel.shell.user_ns)

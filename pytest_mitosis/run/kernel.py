@@ -6,10 +6,6 @@ job and a folder; knows neither pytest nor other trials nor what a process is.
 
 from __future__ import annotations
 
-import contextlib
-import errno
-import json
-import os
 import re
 import time
 from dataclasses import dataclass, field, replace
@@ -25,7 +21,6 @@ from pytest_mitosis.model import (
     Kind,
     Outcome,
 )
-from pytest_mitosis.run import inside
 from pytest_mitosis.run.notebook import (
     SETUP_CELL,
     TrialNotebook,
@@ -302,34 +297,14 @@ class KernelRun:
         return found
 
     async def _ask(self, function: str, **arguments: Any) -> dict[str, Any]:
-        """Run a function of :mod:`pytest_mitosis.run.inside` in the kernel, unseen."""
-        answer = f"{self.folder}/{inside.REPLY}"
-        _take(answer)
-        code = (
-            "__import__('pytest_mitosis.run.inside', fromlist=['call'])"
-            f".call({function!r}, {str(self.folder)!r}, {arguments!r}, globals())"
-        )
+        """Run a function of :mod:`pytest_mitosis.run.inside` in the trial's process, unseen."""
         try:
-            await self.cells.ask(code)
+            reply = await self.cells.ask(function, arguments)
         except CellFailed as error:
             words = f"the trial's process cannot work with pytest-mitosis: {error.message}"
             raise TrialFailed(Failure(error.name, words)) from None
-        content = _take(answer) or _take(str(inside.spare_reply(self.folder)))
-        if not content:
-            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), answer)
-        reply: dict[str, Any] = json.loads(content)
         if "os_error" in reply:
             raise UnwrittenError(*reply["os_error"], rescued=reply.get("rescued", ""))
         if "error" in reply:
             raise TrialFailed(Failure("RuntimeError", reply["error"], reply["traceback"]))
         return reply
-
-
-def _take(file: str) -> bytes:
-    """What a file holds, which is gone then; empty if there is none."""
-    with contextlib.suppress(FileNotFoundError):
-        with open(file, "rb", buffering=0) as stream:  # noqa: PTH123
-            content = stream.read()
-        os.unlink(file)  # noqa: PTH108
-        return content
-    return b""

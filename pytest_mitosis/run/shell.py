@@ -18,10 +18,11 @@ from IPython.core.interactiveshell import InteractiveShell
 from traitlets import Type
 from traitlets.config import Config
 
+from pytest_mitosis.run.inside import answer
 from pytest_mitosis.run.printed import begin_cell, flush_streams, own_streams, take_streams
 from pytest_mitosis.run.stopping import STOPPING
 from pytest_mitosis.run.takeover import INLINE_FIGURES, SET_BY_KERNEL, redirect, rehearse
-from pytest_mitosis.run.wire import Wire, failure, run_unseen, words
+from pytest_mitosis.run.wire import Wire, failure, words
 
 
 class Publisher(DisplayPublisher):  # type: ignore[misc]  # IPython is untyped here
@@ -107,7 +108,7 @@ def serve(life: socket.socket, arguments: dict[str, Any]) -> None:
         if "cell" in request:
             wire.send("done", **_run(shell, request["cell"]))
         else:
-            wire.send("done", **run_unseen(request["source"], shell.user_ns))
+            answer(wire, request, shell.user_ns)
 
 
 def main() -> None:

@@ -67,10 +67,11 @@ class ShellCells:
             self.wire.send(cell=cell.source)
             cell["execution_count"] = (await self._done(cell.outputs, index))["execution_count"]
 
-    async def ask(self, code: str) -> None:
-        """Run code unseen."""
-        self.wire.send(source=code)
-        await self._done([], -1)
+    async def ask(self, function: str, arguments: dict[str, Any]) -> dict[str, Any]:
+        """Run a function unseen."""
+        self.wire.send(function=function, folder=str(self.folder), arguments=arguments)
+        reply: dict[str, Any] = (await self._done([], -1))["reply"]
+        return reply
 
     def save(self) -> None:
         """Write the notebook as it stands, in one step."""

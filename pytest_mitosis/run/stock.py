@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import json
 import shutil
 import sys
 import tempfile
@@ -18,6 +19,7 @@ import zmq.asyncio
 from jupyter_client import AsyncKernelClient, AsyncKernelManager
 from jupyter_client.kernelspec import KernelSpec, KernelSpecManager
 
+from pytest_mitosis.run import inside
 from pytest_mitosis.run.client import KernelCells
 from pytest_mitosis.run.process import (
     Opened,
@@ -112,14 +114,26 @@ class StockKernels:
         )
 
 
-async def _ask(client: AsyncKernelClient, code: str) -> dict[str, Any]:
-    """Run code that no cell shows."""
-    request = client.execute(code, silent=True, store_history=False)
+async def _ask(client: AsyncKernelClient, **request: Any) -> dict[str, Any]:
+    """Have a kernel do something that no cell shows; how it ended, with the answer it left."""
+    answer = Path(request["folder"], inside.REPLY)
+    answer.unlink(missing_ok=True)
+    given = ", ".join(repr(request[name]) for name in ("function", "folder", "arguments"))
+    module = "__import__('pytest_mitosis.run.inside', fromlist=['leave'])"
+    code = f"{module}.leave({given}, globals())"
+    message = client.execute(code, silent=True, store_history=False)
     while True:
-        reply = await client.get_shell_msg()
-        if reply["parent_header"].get("msg_id") == request:
+        told = await client.get_shell_msg()
+        if told["parent_header"].get("msg_id") == message:
             break
-    content: dict[str, Any] = reply["content"]
-    if content["status"] == "aborted":
-        return {"ename": "aborted", "evalue": ""}
-    return content
+    content: dict[str, Any] = told["content"]
+    if content["status"] != "ok":
+        return {
+            "ename": content.get("ename", content["status"]),
+            "evalue": content.get("evalue", ""),
+        }
+    if not answer.exists():
+        answer = inside.spare_reply(answer.parent)
+    reply = json.loads(answer.read_text(encoding="utf-8"))
+    answer.unlink()
+    return {"reply": reply}

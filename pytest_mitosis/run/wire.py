@@ -108,15 +108,6 @@ class DriversWire(asyncio.Protocol):
             self.take(event)
 
 
-def run_unseen(source: str, namespace: dict[str, Any]) -> dict[str, str]:
-    """Run what no cell shows; how it failed, if it did."""
-    try:
-        exec(source, namespace)  # noqa: S102  the driver's
-    except BaseException as error:  # an object of the experiment's may raise anything
-        return failure(error)
-    return {}
-
-
 def failure(error: BaseException) -> dict[str, str]:
     """What is told of an exception, by the names Jupyter has for it."""
     return {"ename": type(error).__name__, "evalue": words(error)}
