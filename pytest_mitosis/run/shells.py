@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nbformat import v4
+from nbformat import from_dict
 
 from pytest_mitosis.run.outputs import CellFailed, Shown, save_notebook
 from pytest_mitosis.run.process import (
@@ -94,12 +94,12 @@ class ShellCells:
             if not content["text"]:
                 return
         self.shown.keep_figure(content.get("data", {}))
-        name = content.get("transient", {}).get("display_id")
+        name = content.pop("transient", {}).get("display_id")
         if kind == "update_display_data":
             if name in self._displays:
                 self._displays[name].update(data=content["data"], metadata=content["metadata"])
             return
-        output = v4.output_from_msg({"header": {"msg_type": kind}, "content": content})
+        output = from_dict({"output_type": kind, **content})
         outputs.append(output)
         if name:
             self._displays[name] = output
