@@ -12,7 +12,7 @@ import os
 import sys
 import time
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import unquote, urlsplit, urlunsplit
@@ -34,7 +34,7 @@ class Installed:
     folder: Path
     origin: dict[str, Any] | None = None
 
-    @property
+    @cached_property
     def site(self) -> str:
         """The folder it is installed in."""
         return os.path.dirname(self.folder) or "."  # noqa: PTH120  asked of each in every trial

@@ -34,6 +34,8 @@ EDITOR_FOLDERS = re.compile(
 SITE_FOLDERS = frozenset({"site-packages", "dist-packages"})
 FILE_LISTS = ("RECORD", "installed-files.txt")
 OWN_NAME = "pytest-mitosis"
+# What the process that trials are forked from had imported, as far as no project's.
+_SETTLED: dict[str, object] = {}
 OWN_FOLDER = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))  # noqa: PTH120
 
 
@@ -93,7 +95,7 @@ def project_paths() -> dict[str, str]:
     """Map the real path of each imported project file to its module, without reading it."""
     outside = installed_places()
     found: dict[str, str] = {}
-    for name, path in _module_files():
+    for name, path in _module_files(name for name, m in _modules() if _SETTLED.get(name) is not m):
         # Most are installed, and following links costs more than the rest together.
         if path.startswith(outside):
             continue
@@ -106,6 +108,19 @@ def project_paths() -> dict[str, str]:
         if file is not None:
             found[file] = min(name, found.get(file, name))
     return found
+
+
+def settle() -> None:
+    """Remember which modules are imported now and are no project's.
+
+    Forks of this process then pass them over: to look at a thousand modules takes longer than the
+    rest of a small trial, most of it to copy the memory they lie in.
+    """
+    outside = installed_places()
+    for name, module in _modules():
+        path = file_of(name)
+        if path is None or path.startswith(outside):
+            _SETTLED[name] = module
 
 
 def imported_distributions(
@@ -122,16 +137,17 @@ def imported_distributions(
         one for one in installed() if one.editable_path is None and normalized(one.name) != OWN_NAME
     ]
     sites = dict.fromkeys(one.site for one in distributions)
-    files = _top_files(sites, set(before) - _below(wanted))
+    hidden = {name for name in before if name.partition(".")[0] not in wanted}
+    files = _top_files(sites, _module_files(name for name, _ in _modules() if name not in hidden))
     return dict(sorted(_owners(files, distributions).items()))
 
 
-def _below(names: set[str]) -> set[str]:
-    return {name for name in list(sys.modules) if name.partition(".")[0] in names}
+def _modules() -> list[tuple[str, object]]:
+    return list(sys.modules.items())
 
 
-def _module_files() -> Iterator[tuple[str, str]]:
-    for name in list(sys.modules):
+def _module_files(names: Iterable[str]) -> Iterator[tuple[str, str]]:
+    for name in names:
         path = file_of(name)
         if path is not None and name not in ("__main__", "__mp_main__"):
             yield name, path
@@ -177,16 +193,14 @@ def _existing(path: str) -> str | None:
     return None
 
 
-def _top_files(sites: Collection[str], hidden: set[str]) -> dict[str, list[str]]:
+def _top_files(sites: Collection[str], loaded: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
     """Map site folders to one file per package loaded from them, relative to the folder.
 
     One per package and not per module: ``google/protobuf`` and ``google/cloud`` share a top-level
     name but no file.
     """
     shortest: dict[tuple[str, str], str] = {}
-    for name, path in _module_files():
-        if name in hidden:
-            continue
+    for name, path in loaded:
         site = next((s for s in sites if path.startswith(s + os.sep)), None)
         if site is None:
             continue

@@ -231,5 +231,5 @@ def _save_environment(store: Path, trial: OldTrial) -> str:
     lines = [f"{name}=={version}" for name, version in packages.items()]
     requirements = "\n".join([f"# Python {record['python']['version']}", *lines, ""])  # type: ignore[index]
     digest = hashlib.sha256(f"mitosis\n{requirements}".encode()).hexdigest()[:16]
-    save_environment(store, {**record, "digest": digest}, digest, requirements)
+    save_environment(store, {**record, "digest": digest}, digest, lambda _: requirements)
     return digest

@@ -203,7 +203,7 @@ class _Unseen:
     async def run(self, index: int) -> None:
         raise NotImplementedError
 
-    async def ask(self, code: str) -> None:
+    async def ask(self, function: str, arguments: dict[str, Any]) -> dict[str, Any]:
         raise NotImplementedError
 
     def save(self) -> None:

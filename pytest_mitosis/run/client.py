@@ -14,11 +14,10 @@ from nbclient.exceptions import CellExecutionError
 from pytest_mitosis.run.outputs import SILENT, CellFailed, Shown, save_notebook
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
     from pathlib import Path
 
-    from jupyter_client import AsyncKernelClient
-
-    from pytest_mitosis.run.wire import DriversWire
+    from jupyter_client.client import KernelClient
 
 
 class KernelCells(NotebookClient):  # type: ignore[misc]  # nbclient is not typed for mypy here
@@ -28,8 +27,8 @@ class KernelCells(NotebookClient):  # type: ignore[misc]  # nbclient is not type
         self,
         notebook: Any,
         folder: Path,
-        client: AsyncKernelClient,
-        wire: DriversWire | None = None,
+        client: KernelClient,
+        ask: Callable[..., Awaitable[dict[str, Any]]],
     ) -> None:
         super().__init__(
             notebook,
@@ -40,7 +39,7 @@ class KernelCells(NotebookClient):  # type: ignore[misc]  # nbclient is not type
             log=SILENT,
         )
         self.kc = client
-        self._wire = wire
+        self._ask = ask
         self.shown = Shown(folder)
 
     @property
@@ -59,21 +58,14 @@ class KernelCells(NotebookClient):  # type: ignore[misc]  # nbclient is not type
         except CellExecutionError as error:
             raise CellFailed(error.ename, error.evalue) from None
 
-    async def ask(self, code: str) -> None:
-        """Run code unseen: over the wire to a fork, else silently as a message of Jupyter's."""
-        if self._wire is not None:
-            content = await self._wire.answer(source=code)
-            if "ename" in content:
-                raise CellFailed(content["ename"], content["evalue"])
-            return
-        request = self.kc.execute(code, silent=True, store_history=False)
-        while True:
-            reply = await self.kc.get_shell_msg()
-            if reply["parent_header"].get("msg_id") == request:
-                break
-        content = reply["content"]
-        if content["status"] != "ok":
-            raise CellFailed(content.get("ename", content["status"]), content.get("evalue", ""))
+    async def ask(self, function: str, arguments: dict[str, Any]) -> dict[str, Any]:
+        """Run a function unseen."""
+        folder = str(self.shown.folder)
+        told = await self._ask(function=function, folder=folder, arguments=arguments)
+        if "ename" in told:
+            raise CellFailed(told["ename"], told["evalue"])
+        reply: dict[str, Any] = told["reply"]
+        return reply
 
     def save(self) -> None:
         """Write the notebook as it stands, in one step."""

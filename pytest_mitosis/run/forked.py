@@ -1,36 +1,96 @@
 """A Jupyter kernel in a fork, from the fork to its last cell.
 
-Runs in the trial's own process. It is warm before it knows its trial: what it takes from one
-(variables, working directory, file of printed text) comes with the first request.
+It is ipykernel's, but for how its messages travel: over the socket that the fork was born with, and
+not over five of ZeroMQ's with a thread each, which cost more than all that a small trial does. The
+kernel is made once, before the fork, and each trial has a copy of it that nothing ran in. It knows
+no trial yet: variables, working directory and the file of printed text come with the first request.
+Runs in the trial's own process, but for `prepare`.
 """
 
 from __future__ import annotations
 
+import base64
 import functools
 import os
 import sys
-import time
 from typing import TYPE_CHECKING, Any
 
+from ipykernel.displayhook import ZMQDisplayHook
+from ipykernel.ipkernel import IPythonKernel
 from ipykernel.kernelapp import IPKernelApp
+from jupyter_client.jsonutil import json_default
+from jupyter_client.session import Session, new_id
 from tornado.ioloop import IOLoop
 from traitlets.config import Config
 
+from pytest_mitosis.run.inside import answer
+from pytest_mitosis.run.printed import begin_cell, flush_streams, own_streams, take_streams
 from pytest_mitosis.run.stopping import STOPPING
-from pytest_mitosis.run.wire import Wire, words
+from pytest_mitosis.run.takeover import SET_BY_KERNEL, redirect, rehearse
+from pytest_mitosis.run.wire import Wire
 
 if TYPE_CHECKING:
     import socket
 
-SET_BY_KERNEL: dict[str, str] = {}
-"""Variables a kernel sets as it starts; one kernel runs in a process."""
+SHELL, IOPUB = "shell", "iopub"
+
+
+class WireSession(Session):  # type: ignore[misc]  # jupyter_client is not typed for mypy here
+    """Sends Jupyter's messages over the wire, and takes them as they come from there."""
+
+    wire: Wire
+
+    def send(
+        self,
+        stream: object,
+        msg_or_type: Any,
+        content: dict[str, Any] | None = None,
+        parent: dict[str, Any] | None = None,
+        ident: object = None,
+        buffers: list[Any] | None = None,
+        track: bool = False,
+        header: dict[str, Any] | None = None,
+        metadata: dict[str, Any] | None = None,
+    ) -> dict[str, Any]:
+        """Send a message; ``stream`` is `IOPUB`, or nothing where an answer is meant."""
+        message: dict[str, Any] = (
+            msg_or_type
+            if isinstance(msg_or_type, dict)
+            else self.msg(msg_or_type, content, parent, header, metadata)
+        )
+        parts = buffers or message.get("buffers") or ()
+        encoded = [base64.b64encode(memoryview(one)).decode("ascii") for one in parts]
+        self.wire.send(IOPUB if stream == IOPUB else SHELL, message={**message, "buffers": encoded})
+        return message
+
+    def feed_identities(self, msg_list: Any, copy: bool = True) -> Any:
+        """A message comes as a whole, and from one client."""
+        return [], msg_list
+
+    def deserialize(self, msg_list: Any, content: bool = True, copy: bool = True) -> Any:
+        """A message comes as a whole."""
+        return msg_list
+
+
+class TrialKernel(IPythonKernel):  # type: ignore[misc]  # ipykernel is not typed for mypy here
+    """ipykernel's kernel, which is asked for one cell at a time."""
+
+    _execute_sleep = 0.0  # ipykernel's, for streams that another thread sends
+
+    def post_handler_hook(self) -> None:
+        """Called before a cell is said to have ended."""
+        super().post_handler_hook()
+        flush_streams()
+
+    def _abort_queues(self, *_: object, **__: object) -> None:
+        """There is no queue (a private name of ipykernel's, as its in-process kernel has it)."""
 
 
 class TrialKernelApp(IPKernelApp):  # type: ignore[misc]  # ipykernel is not typed for mypy here
-    """A kernel that looks for no command line, no settings and no startup files.
+    """A kernel on a wire, that looks for no command line, no settings and no startup files.
 
     There are none: its IPython folder is the session's own, so that nothing of a person's IPython
-    takes part in a trial. Not to look saves about 10 ms of a kernel's start.
+    takes part in a trial.
     """
 
     def parse_command_line(self, argv: object = None) -> None:
@@ -42,66 +102,69 @@ class TrialKernelApp(IPKernelApp):  # type: ignore[misc]  # ipykernel is not typ
     def init_code(self) -> None:
         """No startup files."""
 
+    def _nothing(self) -> None:
+        """No sockets, and nothing of theirs."""
 
-def serve(life: socket.socket, arguments: dict[str, Any]) -> None:
-    """Be a kernel on the sockets of ``connection_file`` until killed."""
-    redirect(arguments["stray"])
+    init_connection_file = init_poller = init_sockets = init_heartbeat = _nothing
+    write_connection_file = log_connection_info = _nothing
+
+    def init_io(self) -> None:
+        """Have what is printed and shown sent over the wire."""
+
+        def send(name: str, text: str) -> None:
+            parent = self.kernel.get_parent()
+            self.session.send(IOPUB, "stream", {"name": name, "text": text}, parent)
+
+        take_streams(send)
+        self.displayhook = sys.displayhook = ZMQDisplayHook(self.session, IOPUB)
+        self.patch_io()
+
+    def init_kernel(self) -> None:
+        """Make the kernel."""
+        self.kernel = TrialKernel.instance(
+            parent=self,
+            session=self.session,
+            iopub_socket=IOPUB,
+            log=self.log,
+            profile_dir=self.profile_dir,
+            user_ns=self.user_ns,
+        )
+        self.displayhook.get_execution_count = lambda: self.kernel.execution_count
+
+
+def prepare() -> None:
+    """Make the kernel, but for what its process has of its own; done before the fork."""
     config = Config()
     config.HistoryManager.enabled = False
-    app = TrialKernelApp.instance(
-        config=config,
-        connection_file=arguments["connection_file"],
-        # Only to have it poll no parent and print nothing of its connection: `life` tells more.
-        parent_handle=1,
-        log_level=40,
-    )
+    app = TrialKernelApp.instance(config=config, session=WireSession(key=b""), log_level=40)
     before = dict(os.environ)
     app.initialize([])
+    sys.path.remove("")  # the working directory is none yet
     SET_BY_KERNEL.update(set(os.environ.items()) - set(before.items()))
-    wire, loop, namespace = Wire(life), IOLoop.current(), app.shell.user_ns
+    app.log.setLevel(app.log_level)  # else records are made and then dropped
+    rehearse(app.shell)
+
+
+def serve(life: socket.socket, arguments: dict[str, Any]) -> None:
+    """Be a kernel on ``life`` until killed."""
+    redirect(arguments["stray"])
+    app = TrialKernelApp.instance()
+    app.init_path()
+    app.init_signal()
+    app.session.session = new_id()
+    WireSession.wire = wire = Wire(life, default=json_default)
+    own_streams()
+    loop = IOLoop.current()
     STOPPING.watch(
-        lambda: wire.forward(functools.partial(loop.add_callback, _answer, wire, namespace))
+        lambda: wire.forward(functools.partial(loop.add_callback, _take, app.kernel, wire))
     )
     app.start()
 
 
-def _answer(wire: Wire, namespace: dict[str, Any], request: dict[str, Any]) -> None:
-    """Run what no cell shows, between cells; a message of Jupyter's costs ten times as much."""
-    told = {}
-    try:
-        exec(request["source"], namespace)  # noqa: S102  the driver's
-    except BaseException as error:  # an object of the experiment's may raise anything
-        told = {"ename": type(error).__name__, "evalue": words(error)}
-    wire.send("done", **told)
-
-
-def redirect(file: str) -> None:
-    """Have what is written past Python's streams go to a file."""
-    target = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
-    for number in (1, 2, *_copies()):
-        os.dup2(target, number)
-    os.close(target)
-
-
-def _copies() -> list[int]:
-    """Where ipykernel's streams keep the descriptors they stand in for.
-
-    A private name of ipykernel's; without it a fault handler's words are lost, and nothing else.
-    """
-    copies = [getattr(s, "_original_stdstream_copy", None) for s in (sys.stdout, sys.stderr)]
-    return [one for one in copies if isinstance(one, int)]
-
-
-def take_over(environment: dict[str, str], cwd: str, output: str) -> None:
-    """Become the process of one trial: its variables, its folder, its file of printed text."""
-    os.chdir(cwd)
-    os.environ.clear()
-    os.environ.update({**environment, **SET_BY_KERNEL})
-    if environment.get("MPLBACKEND"):  # the user's choice wins, as in any kernel
-        os.environ["MPLBACKEND"] = environment["MPLBACKEND"]
-    time.tzset()
-    target = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
-    # Where ipykernel watches 1 and 2 itself, those are its pipes and stay.
-    for number in _copies() or (1, 2):
-        os.dup2(target, number)
-    os.close(target)
+async def _take(kernel: TrialKernel, wire: Wire, request: dict[str, Any]) -> None:
+    """Run a cell, or what no cell shows."""
+    if "message" in request:
+        begin_cell()
+        await kernel.dispatch_shell(request["message"])
+    else:
+        answer(wire, request, kernel.shell.user_ns)

@@ -53,8 +53,8 @@ class ForkServer:
         self._is_ready = False
 
     @classmethod
-    def spawn(cls, preload: tuple[str, ...], ipython: Path) -> ForkServer:
-        """Start a server; it is of use once it is `ready`.
+    def spawn(cls, kind: str, preload: tuple[str, ...], ipython: Path) -> ForkServer:
+        """Start a server of processes of a kind; it is of use once it is `ready`.
 
         Raises
         ------
@@ -63,7 +63,7 @@ class ForkServer:
         """
         if not has_forks():
             raise ForkServerError("this platform has no forks")
-        return cls(start_server(preload, ipython))
+        return cls(start_server(kind, preload, ipython))
 
     async def ready(self) -> None:
         """Wait until it has imported what forks need.
@@ -85,8 +85,8 @@ class ForkServer:
             await self.close()
             raise PreloadError(f"{problem}; correct preload in [tool.mitosis]")
 
-    async def fork(self, kind: str, arguments: dict[str, Any]) -> Fork:
-        """A new process of a kind the server knows.
+    async def fork(self, stray: Path) -> Fork:
+        """A new process; until it has a trial, ``stray`` takes what it prints.
 
         Raises
         ------
@@ -95,7 +95,7 @@ class ForkServer:
         """
         life, theirs = socket.socketpair()
         told, tell = os.pipe()
-        request = json.dumps({"kind": kind, "arguments": arguments}).encode("ascii") + b"\n"
+        request = json.dumps({"stray": str(stray)}).encode("ascii") + b"\n"
         try:
             async with self._turn:
                 socket.send_fds(self._channel, [request], [theirs.fileno(), tell])

@@ -19,16 +19,15 @@ import signal
 import socket
 import sys
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 # `debugpy` takes a third of a kernel's start; the experiment can import it as ever.
 LEFT_OUT = "debugpy"
-# What a kernel imports while it works; the rest comes with these.
+# What is imported while a trial runs; the rest comes with these.
 MODULES = (
-    "ipykernel.debugger",
-    "ipykernel.ipkernel",
-    "ipykernel.kernelapp",
-    "ipykernel.zmqshell",
     "IPython.core.completer",
     "IPython.core.completerlib",
     "IPython.core.debugger",
@@ -37,22 +36,23 @@ MODULES = (
     "IPython.extensions.storemagic",
     "pytest_mitosis.identity.code",
     "pytest_mitosis.identity.executed",
+    "pytest_mitosis.identity.hooks",
     "pytest_mitosis.run.environment",
-    "pytest_mitosis.run.forked",
     "pytest_mitosis.run.inside",
     "pytest_mitosis.run.handover",
-    "pytest_mitosis.run.shell",
+    "pytest_mitosis.run.takeover",
     "pytest_mitosis.run.watch",
     "pytest_mitosis.store.results",
     "faulthandler",
     "mimetypes",
     "pydoc",
-    "tornado.locks",
-    "tornado.platform.asyncio",
-    "tornado.queues",
     "unicodedata",
 )
-KINDS = {"kernel": "pytest_mitosis.run.forked", "process": "pytest_mitosis.run.shell"}
+KINDS = {
+    "kernel": ("pytest_mitosis.run.forked", "tornado.platform.asyncio"),
+    "process": ("pytest_mitosis.run.shell",),
+}
+"""What runs in forks of each kind, and what it imports while it works."""
 GRACE_SECONDS = 5.0
 PRELOADED: set[str] = set()
 """Modules that are here because the project asked for them; empty in a process of its own."""
@@ -61,29 +61,33 @@ PRELOADED: set[str] = set()
 def main() -> None:
     """Import what forks need, then fork on request until the parent is gone."""
     channel = socket.socket(fileno=int(sys.argv[1]))
-    preload = json.loads(sys.argv[2])
+    kind, preload = json.loads(sys.argv[2])
     sys.argv[:] = ["-c"]
     sys.path[:1] = [] if sys.path[0] == "" else sys.path[:1]
     for number in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)  # the parent says when to end: by ending
     sys.modules[LEFT_OUT] = None  # type: ignore[assignment]  # the import system's own convention
     problem = ""
-    for name in MODULES:
+    for name in (*KINDS[kind], *MODULES):
         with contextlib.suppress(ModuleNotFoundError):  # other versions have other modules
             importlib.import_module(name)
+    runs = sys.modules[KINDS[kind][0]]
+    runs.prepare()
     del sys.modules[LEFT_OUT]
     before = set(sys.modules)
     for name in preload:
         problem = problem or _import(name)
     PRELOADED.update(set(sys.modules) - before)
     from pytest_mitosis.identity.editable import installed
+    from pytest_mitosis.identity.imported import settle
 
     installed()  # remembered, by the time of each folder's last change
+    settle()
     gc.collect()
     gc.freeze()  # what is here stays as it is: no copies of pages for counting it
     channel.sendall(_line({"problem": problem}))
     if not problem:
-        Server(channel).serve()
+        Server(channel, runs.serve).serve()
 
 
 def _import(name: str) -> str:
@@ -102,8 +106,8 @@ def _import(name: str) -> str:
 class Server:
     """Forks on request, and tells of each fork how it ended."""
 
-    def __init__(self, channel: socket.socket) -> None:
-        self._channel = channel
+    def __init__(self, channel: socket.socket, run: Callable[..., None]) -> None:
+        self._channel, self._run = channel, run
         self._told: dict[int, int] = {}  # process -> where its end is told
         self._woken, self._wake = os.pipe()
         for end in (self._woken, self._wake):
@@ -136,8 +140,7 @@ class Server:
         try:
             self._become_trial()
             os.close(told)
-            module = sys.modules[KINDS[request["kind"]]]
-            module.serve(socket.socket(fileno=life), request["arguments"])
+            self._run(socket.socket(fileno=life), request)
         except BaseException:  # what is above on the stack belongs to the server
             sys.excepthook(*sys.exc_info())
             os._exit(1)

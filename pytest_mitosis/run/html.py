@@ -8,6 +8,7 @@ from __future__ import annotations
 import functools
 import re
 import threading
+from html import escape
 from typing import TYPE_CHECKING, Any
 
 from pytest_mitosis.run.outputs import SILENT
@@ -27,12 +28,9 @@ _POLICY = (
 
 def render_page(notebook: Any, folder: Path, title: str) -> None:
     """Write ``notebook.html``, the page of an executed notebook."""
-    resources = {"metadata": {"name": title}}
     with _RENDERING:  # one exporter, and trials may end at the same time
-        page, _ = _exporter().from_notebook_node(notebook, resources=resources)
-    page = re.sub(r"<head>", lambda found: found[0] + _POLICY, page, count=1)
-    page = re.sub(r"<script[^>]*src=[^>]*></script>", "", page)  # would be fetched from elsewhere
-    write_bytes(folder / PAGE, page.encode("utf-8", "backslashreplace"))
+        content = _page(notebook, title)
+    write_bytes(folder / PAGE, content)
 
 
 def prepare_pages() -> None:
@@ -42,7 +40,38 @@ def prepare_pages() -> None:
     shown = v4.new_output("stream", text="1")
     cells = [v4.new_markdown_cell("# 1"), v4.new_code_cell("1", outputs=[shown])]
     with _RENDERING:
-        _exporter().from_notebook_node(v4.new_notebook(cells=cells))
+        _page(v4.new_notebook(cells=cells), "")
+
+
+def _page(notebook: Any, title: str) -> bytes:
+    from pytest_mitosis.run.exporter import is_ordinary
+
+    if is_ordinary(notebook):
+        before, after = _head()
+        body = _without_fetches(_exporter().body(notebook))
+        return b"".join((before, _encoded(escape(title, quote=False)), after, _encoded(body)))
+    page, _ = _exporter().from_notebook_node(notebook, resources={"metadata": {"name": title}})
+    return _encoded(_without_fetches(_with_policy(page)))
+
+
+@functools.cache
+def _head() -> tuple[bytes, bytes]:
+    """What ordinary pages begin with, before and after their title; most of each page."""
+    before, after = _exporter().head()
+    return _encoded(_with_policy(before)), _encoded(_without_fetches(after))
+
+
+def _with_policy(page: str) -> str:
+    return page.replace("<head>", f"<head>{_POLICY}", 1)
+
+
+def _without_fetches(page: str) -> str:
+    """``page`` without what would be fetched from elsewhere."""
+    return re.sub(r"<script[^>]*src=[^>]*></script>", "", page)
+
+
+def _encoded(page: str) -> bytes:
+    return page.encode("utf-8", "backslashreplace")
 
 
 @functools.cache

@@ -18,6 +18,7 @@ from nbformat import v4
 
 from pytest_mitosis.model import Failure, Outcome, Status, StoreError
 from pytest_mitosis.run.attempt import FILES
+from pytest_mitosis.run.inside import call
 from pytest_mitosis.run.kernel import INTERRUPTED, KernelRun, TrialFailed
 from pytest_mitosis.run.notebook import TrialNotebook, build_notebook
 from pytest_mitosis.run.outputs import CellFailed, save_notebook
@@ -69,9 +70,9 @@ class InlineCells:
             cell.outputs = [v4.new_output("error", traceback=[words], **shown_error)]
             raise CellFailed(type(error).__name__, str(error)) from None
 
-    async def ask(self, code: str) -> None:
-        """Run code unseen."""
-        exec(code, self.namespace)  # noqa: S102  written by KernelRun
+    async def ask(self, function: str, arguments: dict[str, Any]) -> dict[str, Any]:
+        """Run a function unseen."""
+        return call(function, str(self.folder), arguments, self.namespace)
 
     def save(self) -> None:
         """Write the notebook as it stands, in one step."""

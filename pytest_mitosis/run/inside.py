@@ -1,7 +1,7 @@
 """What happens in the trial's own process around the visible cells.
 
-Runs in the kernel, called by hidden requests between cells (:func:`call`); answers with a JSON
-file. Imports nothing numerical by itself and leaves no name in the notebook's namespace.
+Runs in the kernel, called by hidden requests between cells (:func:`call`), with answers of JSON.
+Imports nothing numerical by itself and leaves no name in the notebook's namespace.
 """
 
 from __future__ import annotations
@@ -22,11 +22,14 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_mitosis.run import progress
 from pytest_mitosis.run.forkserver import PRELOADED
+from pytest_mitosis.run.printed import STREAMS, PrintedFile, Stream
 from pytest_mitosis.run.stopping import STOPPING
+from pytest_mitosis.run.wire import failure
 
 if TYPE_CHECKING:
     from pytest_mitosis.identity.executed import Recorder
     from pytest_mitosis.run.watch import Watch
+    from pytest_mitosis.run.wire import Wire
 
 REPLY = ".reply.json"
 OUTPUT = "output.txt"
@@ -38,8 +41,20 @@ _watches: list[Watch] = []
 _hooks: list[Callable[[object], object]] = []  # those of the job, once loaded
 
 
-def call(function: str, folder: str, arguments: dict[str, Any], namespace: dict[str, Any]) -> None:
-    """Run one of this module's steps and leave its answer in the trial's folder."""
+def answer(wire: Wire, request: dict[str, Any], namespace: dict[str, Any]) -> None:
+    """Answer a request that came over a wire."""
+    try:
+        arguments = request["arguments"]
+        reply = call(request["function"], request["folder"], arguments, namespace)
+        wire.send("done", reply=reply)
+    except BaseException as error:  # an object of the experiment's may raise anything
+        wire.send("done", **failure(error))
+
+
+def call(
+    function: str, folder: str, arguments: dict[str, Any], namespace: dict[str, Any]
+) -> dict[str, Any]:
+    """Run one of this module's steps; its answer, or what it could not do."""
     steps: dict[str, Callable[..., dict[str, Any]]] = {
         "begin": begin,
         "survey": survey,
@@ -54,12 +69,16 @@ def call(function: str, folder: str, arguments: dict[str, Any], namespace: dict[
     }
     try:
         with STOPPING.shield():
-            reply = steps[function](Path(folder), namespace, **arguments)
+            return steps[function](Path(folder), namespace, **arguments)
     except OSError as error:
-        reply = {"os_error": [error.errno, error.strerror or str(error), error.filename]}
+        return {"os_error": [error.errno, error.strerror or str(error), error.filename]}
     except BaseException as error:  # what saves an object may end the interpreter
-        reply = {"error": f"{type(error).__name__}: {error}", "traceback": traceback.format_exc()}
-    text = json.dumps(reply)
+        return {"error": f"{type(error).__name__}: {error}", "traceback": traceback.format_exc()}
+
+
+def leave(function: str, folder: str, arguments: dict[str, Any], namespace: dict[str, Any]) -> None:
+    """As `call`; the answer is left in the trial's folder, where no wire leads out."""
+    text = json.dumps(call(function, folder, arguments, namespace))
     try:
         beside = Path(folder, f"{REPLY}.part")
         beside.write_text(text, encoding="utf-8")
@@ -93,7 +112,7 @@ def begin(
     here on calls and random numbers are watched.
     """
     if environment is not None:
-        from pytest_mitosis.run.forked import take_over
+        from pytest_mitosis.run.takeover import take_over
 
         take_over(environment, cwd, str(folder / OUTPUT))
     handler = _log_to(folder / "log.txt")
@@ -164,6 +183,9 @@ def prove(
 
 def _echo_to(file: Path) -> None:
     """Have printed text written at once: Jupyter's streams are lost if the process dies."""
+    if STREAMS:
+        Stream.file = PrintedFile(file)
+        return
     raw = file.open("ab", buffering=0)
     echo = io.TextIOWrapper(raw, encoding="utf-8", errors="backslashreplace", write_through=True)
     for stream in (sys.stdout, sys.stderr):

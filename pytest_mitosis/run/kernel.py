@@ -6,7 +6,6 @@ job and a folder; knows neither pytest nor other trials nor what a process is.
 
 from __future__ import annotations
 
-import json
 import re
 import time
 from dataclasses import dataclass, field, replace
@@ -22,7 +21,6 @@ from pytest_mitosis.model import (
     Kind,
     Outcome,
 )
-from pytest_mitosis.run import inside
 from pytest_mitosis.run.notebook import (
     SETUP_CELL,
     TrialNotebook,
@@ -258,7 +256,8 @@ class KernelRun:
             message = _ANSI.sub("", error.message)[:_LONGEST_MESSAGE]
             raise TrialFailed(Failure(error.name, message, frames)) from None
         finally:
-            if self.built.notebook.cells[index].cell_type == "code":
+            # One that shows nothing is saved with the next that does, or at the trial's end.
+            if self.built.notebook.cells[index].get("outputs"):
                 self._save()
 
     def _save(self) -> None:
@@ -298,22 +297,12 @@ class KernelRun:
         return found
 
     async def _ask(self, function: str, **arguments: Any) -> dict[str, Any]:
-        """Run a function of :mod:`pytest_mitosis.run.inside` in the kernel, unseen."""
-        answer = self.folder / inside.REPLY
-        answer.unlink(missing_ok=True)
-        code = (
-            "__import__('pytest_mitosis.run.inside', fromlist=['call'])"
-            f".call({function!r}, {str(self.folder)!r}, {arguments!r}, globals())"
-        )
+        """Run a function of :mod:`pytest_mitosis.run.inside` in the trial's process, unseen."""
         try:
-            await self.cells.ask(code)
+            reply = await self.cells.ask(function, arguments)
         except CellFailed as error:
             words = f"the trial's process cannot work with pytest-mitosis: {error.message}"
             raise TrialFailed(Failure(error.name, words)) from None
-        if not answer.exists():
-            answer = inside.spare_reply(self.folder)
-        reply: dict[str, Any] = json.loads(answer.read_text(encoding="utf-8"))
-        answer.unlink()
         if "os_error" in reply:
             raise UnwrittenError(*reply["os_error"], rescued=reply.get("rescued", ""))
         if "error" in reply:

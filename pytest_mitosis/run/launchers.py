@@ -25,12 +25,12 @@ def make_engine(name: str, preload: tuple[str, ...] = ()) -> ForkedProcesses:
 
     # A socket's path has at most 107 characters, so not in the trials folder.
     private = Path(tempfile.mkdtemp(prefix="mitosis-"))
-    server = start_server(preload, private / "ipython") if has_forks() else None
+    server = start_server(name, preload, private / "ipython") if has_forks() else None
     # After it: what is imported from here on is imported while the server does the same.
     from pytest_mitosis.run.warm import ForkedProcesses
 
-    kind = _shells if name == PROCESS else _kernels
-    return ForkedProcesses(kind, private, server, preload)
+    make_kind = _shells if name == PROCESS else _kernels
+    return ForkedProcesses(name, make_kind, private, server, preload)
 
 
 def make_launcher(

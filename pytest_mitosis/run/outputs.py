@@ -53,8 +53,8 @@ class Cells(Protocol):
             If it raises an exception.
         """
 
-    async def ask(self, code: str) -> None:
-        """Run code unseen.
+    async def ask(self, function: str, arguments: dict[str, Any]) -> dict[str, Any]:
+        """Run a function of :mod:`pytest_mitosis.run.inside`, unseen; what it answers.
 
         Raises
         ------

@@ -1,4 +1,4 @@
-"""When a kernel is ready: it answered, and what it will show is heard."""
+"""When a trial's process is ready: it answered, and what it will show is heard."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from pytest_mitosis.model import Failure
 from pytest_mitosis.run.process import ProcessFailed, TrialProcess, explain_death
 
 if TYPE_CHECKING:
+    from collections.abc import Coroutine
     from pathlib import Path
 
     from jupyter_client import AsyncKernelClient
@@ -18,12 +19,33 @@ if TYPE_CHECKING:
 STARTUP_SECONDS = 120
 
 
+async def answered(word: Coroutine[Any, Any, Any], process: TrialProcess, output: Path) -> None:
+    """Wait for a process's first word; that it died instead is told at once.
+
+    Raises
+    ------
+    ProcessFailed
+        If it dies, or does not answer in two minutes.
+    """
+    answer: asyncio.Future[Any] = asyncio.ensure_future(word)
+    try:
+        first = asyncio.FIRST_COMPLETED
+        await asyncio.wait([answer, process.died], timeout=STARTUP_SECONDS, return_when=first)
+    finally:
+        answered = answer.done() or not answer.cancel()
+    if answered and not answer.exception():
+        return
+    if process.died.done():
+        raise ProcessFailed(explain_death(process.died.result(), output))
+    raise ProcessFailed(Failure("RuntimeError", "the trial's process did not answer"))
+
+
 async def connect(client: AsyncKernelClient, process: TrialProcess, output: Path) -> None:
-    """Wait for a kernel that answers on all channels.
+    """Wait for a kernel of Jupyter's that answers on all channels.
 
     Jupyter's own ``wait_for_ready`` ends with 0.2 s of listening to silence. Here the kernel is
     asked who it is until the answer and its echo on the channel of outputs have both come, after
-    which no output can be missed. A process that dies meanwhile is told at once.
+    which no output can be missed.
 
     Raises
     ------
@@ -32,16 +54,7 @@ async def connect(client: AsyncKernelClient, process: TrialProcess, output: Path
     """
     client.start_channels(hb=False, stdin=False)
     client.allow_stdin = False
-    answer: asyncio.Future[Any] = asyncio.ensure_future(_answer(client))
-    await asyncio.wait(
-        [answer, process.died], timeout=STARTUP_SECONDS, return_when=asyncio.FIRST_COMPLETED
-    )
-    if answer.done() and not answer.exception():
-        return
-    answer.cancel()
-    if process.died.done():
-        raise ProcessFailed(explain_death(process.died.result(), output))
-    raise ProcessFailed(Failure("RuntimeError", "the trial's process did not answer"))
+    await answered(_answer(client), process, output)
 
 
 async def _answer(client: AsyncKernelClient) -> None:

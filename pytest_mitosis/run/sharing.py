@@ -69,11 +69,9 @@ class Sharing:
         """What ``job`` shares; nothing if it says so, or if a file of one trial is another's."""
         # In a folder of all, a file that a step left may be of another trial by now.
         shares = job.share_steps and not job.draft and job.cwd != job.root
-        commit = read_json(folder / MANIFEST).get("commit") if shares else None
-        wanted = [
-            Wanted(one, job.seed, Path(job.root), commit)
-            for one in (beginnings(job) if shares else ())
-        ]
+        begun = beginnings(job) if shares else []
+        commit = read_json(folder / MANIFEST).get("commit") if begun else None
+        wanted = [Wanted(one, job.seed, Path(job.root), commit) for one in begun]
         return cls(job, folder, store, judge, wanted)
 
     def __bool__(self) -> bool:

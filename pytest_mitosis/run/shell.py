@@ -10,7 +10,6 @@ import os
 import queue
 import socket
 import sys
-from io import TextIOBase
 from typing import Any
 
 from IPython.core.displayhook import DisplayHook
@@ -19,60 +18,11 @@ from IPython.core.interactiveshell import InteractiveShell
 from traitlets import Type
 from traitlets.config import Config
 
-from pytest_mitosis.run.forked import SET_BY_KERNEL, redirect
+from pytest_mitosis.run.inside import answer
+from pytest_mitosis.run.printed import begin_cell, flush_streams, own_streams, take_streams
 from pytest_mitosis.run.stopping import STOPPING
-from pytest_mitosis.run.wire import Wire, words
-
-INLINE_FIGURES = "module://matplotlib_inline.backend_inline"
-SENT_CHARACTERS = 250_000
-"""Printed text that is sent of one cell; more than the notebook keeps. All is in a file."""
-BUFFERED_CHARACTERS = 8192
-
-
-class Stream(TextIOBase):
-    """Printed text: at once to ``echo``, and sent as far as the notebook could keep it."""
-
-    encoding = "utf-8"
-    errors = "strict"
-    echo: Any = None
-
-    def __init__(self, name: str, wire: Wire, number: int) -> None:
-        self.name = name
-        self._wire, self._number = wire, number
-        self._buffer: list[str] = []
-        self._sent = self._held = 0
-
-    def writable(self) -> bool:
-        """Always."""
-        return True
-
-    def fileno(self) -> int:
-        """Where programs that the experiment starts print."""
-        return self._number
-
-    def write(self, text: str) -> int:
-        """Print."""
-        if not isinstance(text, str):
-            raise TypeError(f"write() argument must be str, not {type(text).__name__}")
-        if self.echo is not None:
-            self.echo.write(text)
-        if self._sent < SENT_CHARACTERS:
-            self._buffer.append(text[:SENT_CHARACTERS])
-            self._sent += len(text)
-            self._held += len(text)
-            if self._held > BUFFERED_CHARACTERS:
-                self.flush()
-        return len(text)
-
-    def flush(self) -> None:
-        """Send what is held back."""
-        if self._buffer:
-            text, self._buffer, self._held = "".join(self._buffer), [], 0
-            self._wire.send("stream", name=self.name, text=text)
-
-    def begin_cell(self) -> None:
-        """Text is bounded by cell."""
-        self._sent = 0
+from pytest_mitosis.run.takeover import INLINE_FIGURES, SET_BY_KERNEL, redirect, rehearse
+from pytest_mitosis.run.wire import Wire, failure, words
 
 
 class Publisher(DisplayPublisher):  # type: ignore[misc]  # IPython is untyped here
@@ -132,46 +82,49 @@ class TrialShell(InteractiveShell):  # type: ignore[misc]
         """There is no event loop to integrate."""
 
 
+def prepare() -> None:
+    """Make the shell, but for what its process has of its own; done before the fork."""
+    if not os.environ.get("MPLBACKEND"):
+        SET_BY_KERNEL["MPLBACKEND"] = os.environ["MPLBACKEND"] = INLINE_FIGURES
+    config = Config()
+    config.HistoryManager.enabled = False
+    rehearse(TrialShell.instance(config=config))
+    take_streams(lambda name, text: TrialShell.wire.send("stream", name=name, text=text))
+
+
 def serve(life: socket.socket, arguments: dict[str, Any]) -> None:
     """Run cells as they are asked for, until killed."""
     redirect(arguments["stray"])
-    if not os.environ.get("MPLBACKEND"):
-        SET_BY_KERNEL["MPLBACKEND"] = os.environ["MPLBACKEND"] = INLINE_FIGURES
     wire = Wire(life)
-    requests: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
-    STOPPING.watch(lambda: wire.forward(requests.put))
-    config = Config()
-    config.HistoryManager.enabled = False
     for part in (Publisher, Hook, TrialShell):
         part.wire = wire
-    shell = TrialShell.instance(config=config)
-    sys.stdout, sys.stderr = Stream("stdout", wire, 1), Stream("stderr", wire, 2)
+    own_streams()
+    requests: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
+    STOPPING.watch(lambda: wire.forward(requests.put))
     wire.send("ready")
+    shell = TrialShell.instance()
     while True:
-        _run(shell, wire, requests.get())
+        request = requests.get()
+        if "cell" in request:
+            wire.send("done", **_run(shell, request["cell"]))
+        else:
+            answer(wire, request, shell.user_ns)
 
 
 def main() -> None:
     """Be a trial's process in an interpreter of its own."""
+    prepare()
     serve(socket.socket(fileno=int(sys.argv[1])), {"stray": sys.argv[2]})
 
 
-def flush_streams() -> None:
-    """Keep the order of what is printed and what is shown."""
-    for stream in (sys.stdout, sys.stderr):
-        stream.flush()
-
-
-def _run(shell: TrialShell, wire: Wire, request: dict[str, Any]) -> None:
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, Stream):
-            stream.begin_cell()
+def _run(shell: TrialShell, source: str) -> dict[str, Any]:
+    """Run a cell; how it ended."""
+    begin_cell()
     count = shell.execution_count
-    result = shell.run_cell(request["source"], store_history=request["numbered"])
+    result = shell.run_cell(source, store_history=True)
     flush_streams()
     error = result.error_before_exec or result.error_in_exec
-    told = {} if error is None else {"ename": type(error).__name__, "evalue": words(error)}
-    wire.send("done", execution_count=count, **told)
+    return {"execution_count": count, **(failure(error) if error is not None else {})}
 
 
 def _textual(data: dict[str, Any]) -> dict[str, Any]:

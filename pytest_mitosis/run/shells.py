@@ -6,7 +6,6 @@ Runs on the launcher's loop, in the process that starts trials; what runs there 
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import shutil
 import socket
@@ -17,19 +16,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nbformat import v4
+from nbformat import from_dict
 
-from pytest_mitosis.model import Failure
 from pytest_mitosis.run.outputs import CellFailed, Shown, save_notebook
 from pytest_mitosis.run.process import (
     Opened,
-    ProcessFailed,
     TrialProcess,
     drop_if_empty,
-    explain_death,
     output_of,
     watch,
 )
+from pytest_mitosis.run.ready import answered
 from pytest_mitosis.run.upcoming import trial_environment
 from pytest_mitosis.run.wire import DriversWire
 
@@ -40,7 +37,6 @@ if TYPE_CHECKING:
     from pytest_mitosis.run.forks import ForkServer
     from pytest_mitosis.run.notebook import TrialNotebook
 
-STARTUP_SECONDS = 120
 _START = "from pytest_mitosis.run.shell import main; main()"
 
 
@@ -68,28 +64,25 @@ class ShellCells:
         cell = self.notebook.cells[index]
         if cell.cell_type == "code":
             cell.outputs = []
-            cell["execution_count"] = await self._execute(cell.source, cell.outputs, index)
+            self.wire.send(cell=cell.source)
+            cell["execution_count"] = (await self._done(cell.outputs, index))["execution_count"]
 
-    async def ask(self, code: str) -> None:
-        """Run code unseen."""
-        await self._execute(code, [], -1, numbered=False)
+    async def ask(self, function: str, arguments: dict[str, Any]) -> dict[str, Any]:
+        """Run a function unseen."""
+        self.wire.send(function=function, folder=str(self.folder), arguments=arguments)
+        reply: dict[str, Any] = (await self._done([], -1))["reply"]
+        return reply
 
     def save(self) -> None:
         """Write the notebook as it stands, in one step."""
         save_notebook(self.notebook, self.folder)
 
-    async def _execute(
-        self, source: str, outputs: list[Any], index: int, *, numbered: bool = True
-    ) -> Any:
-        try:
-            await self.wire.ask(source=source, numbered=numbered)
-            while (event := await self.wire.told())["kind"] != "done":
-                self._show(event.pop("kind"), event, outputs, index)
-        except (OSError, asyncio.IncompleteReadError):
-            await asyncio.Event().wait()  # the process is gone: that is told elsewhere
+    async def _done(self, outputs: list[Any], index: int) -> dict[str, Any]:
+        while (event := await self.wire.told())["kind"] != "done":
+            self._show(event.pop("kind"), event, outputs, index)
         if "ename" in event:
             raise CellFailed(event["ename"], event["evalue"])
-        return event["execution_count"]
+        return event
 
     def _show(self, kind: str, content: dict[str, Any], outputs: list[Any], index: int) -> None:
         if kind == "stream":
@@ -101,12 +94,12 @@ class ShellCells:
             if not content["text"]:
                 return
         self.shown.keep_figure(content.get("data", {}))
-        name = content.get("transient", {}).get("display_id")
+        name = content.pop("transient", {}).get("display_id")
         if kind == "update_display_data":
             if name in self._displays:
                 self._displays[name].update(data=content["data"], metadata=content["metadata"])
             return
-        output = v4.output_from_msg({"header": {"msg_type": kind}, "content": content})
+        output = from_dict({"output_type": kind, **content})
         outputs.append(output)
         if name:
             self._displays[name] = output
@@ -136,7 +129,7 @@ class Shells:
 
     async def start(self, server: ForkServer, private: Path) -> WarmShell:
         """Fork a process and wait until it can run cells."""
-        fork = await server.fork("process", {"stray": str(private / "output")})
+        fork = await server.fork(private / "output")
         return await warmed(fork, fork.life, private)
 
     def alone(self) -> NewShells:
@@ -185,19 +178,12 @@ async def warmed(
     process: TrialProcess, life: socket.socket, private: Path, output: Path | None = None
 ) -> WarmShell:
     """Wait until a process says that it can run cells."""
-    wire = await DriversWire.on(life)
+    wire = DriversWire()
+    await wire.open(life)
     shell = WarmShell(process, wire, private)
-    ready: asyncio.Future[Any] = asyncio.ensure_future(wire.told())
     try:
-        first = asyncio.FIRST_COMPLETED
-        await asyncio.wait([ready, process.died], timeout=STARTUP_SECONDS, return_when=first)
-        if ready.done() and not ready.exception():
-            return shell
-        if process.died.done() or ready.done():
-            await process.end()
-            raise ProcessFailed(explain_death(process.died.result(), output or private / "output"))
-        raise ProcessFailed(Failure("RuntimeError", "the trial's process did not answer"))
+        await answered(wire.told(), process, output or private / "output")
     except BaseException:
-        ready.cancel()
         await shell.end()
         raise
+    return shell

@@ -7,16 +7,19 @@ the trial.
 from __future__ import annotations
 
 import contextlib
+import functools
+import json
 import shutil
 import sys
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import zmq.asyncio
-from jupyter_client import AsyncKernelManager
+from jupyter_client import AsyncKernelClient, AsyncKernelManager
 from jupyter_client.kernelspec import KernelSpec, KernelSpecManager
 
+from pytest_mitosis.run import inside
 from pytest_mitosis.run.client import KernelCells
 from pytest_mitosis.run.process import (
     Opened,
@@ -85,7 +88,8 @@ class StockKernels:
             client = manager.client()
             try:
                 await connect(client, process, output_of(folder))
-                yield Opened(process, KernelCells(built.notebook, folder, client))
+                ask = functools.partial(_ask, client)
+                yield Opened(process, KernelCells(built.notebook, folder, client, ask))
             finally:
                 client.stop_channels()
         finally:
@@ -108,3 +112,28 @@ class StockKernels:
             ip=str(private / "k"),
             connection_file=str(private / "kernel.json"),
         )
+
+
+async def _ask(client: AsyncKernelClient, **request: Any) -> dict[str, Any]:
+    """Have a kernel do something that no cell shows; how it ended, with the answer it left."""
+    answer = Path(request["folder"], inside.REPLY)
+    answer.unlink(missing_ok=True)
+    given = ", ".join(repr(request[name]) for name in ("function", "folder", "arguments"))
+    module = "__import__('pytest_mitosis.run.inside', fromlist=['leave'])"
+    code = f"{module}.leave({given}, globals())"
+    message = client.execute(code, silent=True, store_history=False)
+    while True:
+        told = await client.get_shell_msg()
+        if told["parent_header"].get("msg_id") == message:
+            break
+    content: dict[str, Any] = told["content"]
+    if content["status"] != "ok":
+        return {
+            "ename": content.get("ename", content["status"]),
+            "evalue": content.get("evalue", ""),
+        }
+    if not answer.exists():
+        answer = inside.spare_reply(answer.parent)
+    reply = json.loads(answer.read_text(encoding="utf-8"))
+    answer.unlink()
+    return {"reply": reply}

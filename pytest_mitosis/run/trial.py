@@ -10,7 +10,7 @@ import contextlib
 import functools
 import threading
 from dataclasses import replace
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from pytest_mitosis.model import Failure, Outcome, Status, StoreError
 from pytest_mitosis.run.environment import Environment, requirements_text
@@ -88,7 +88,8 @@ async def record(order: Order, attempt: Runs) -> tuple[Trial, Outcome]:
 async def _prepare(attempt: Runs) -> None:
     """Have at hand what the end of a trial needs, while it runs and not while it starts."""
     await attempt.is_up.wait()
-    await asyncio.to_thread(_prepare_pages_once)
+    if not _prepare_pages.cache_info().currsize:
+        await asyncio.to_thread(_prepare_pages_once)
 
 
 def _prepare_pages_once() -> None:
@@ -135,11 +136,14 @@ def finish_trial(order: Order, outcome: Outcome, built: TrialNotebook) -> tuple[
     digest = ""
     if outcome.environment:
         digest = str(outcome.environment["digest"])
-        requirements = requirements_text(Environment.from_json(outcome.environment))
-        save_environment(order.store, outcome.environment, digest, requirements)
+        save_environment(order.store, outcome.environment, digest, _requirements)
     trial = finish(folder, outcome, digest)
     _write_page(trial)
     return trial, outcome
+
+
+def _requirements(environment: dict[str, Any]) -> str:
+    return requirements_text(Environment.from_json(environment))
 
 
 def _write_page(trial: Trial) -> None:

@@ -34,12 +34,12 @@ def has_forks() -> bool:
     return hasattr(os, "fork") and hasattr(os, "waitid")
 
 
-def start_server(preload: tuple[str, ...], ipython: Path) -> UpcomingServer:
-    """Start a server; it is of use once it says so."""
+def start_server(kind: str, preload: tuple[str, ...], ipython: Path) -> UpcomingServer:
+    """Start a server of processes of a kind; it is of use once it says so."""
     ours, theirs = socket.socketpair()
     with theirs:
         process = subprocess.Popen(
-            [sys.executable, "-c", _START, str(theirs.fileno()), json.dumps(preload)],
+            [sys.executable, "-c", _START, str(theirs.fileno()), json.dumps([kind, preload])],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,

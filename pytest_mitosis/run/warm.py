@@ -2,7 +2,7 @@
 
 While trials run the processes of the next ones start; they learn of their trials (variables,
 folder) with the first request, before anything of the user's is imported. Many may wait, as each
-shares all but 5 to 13 MB of its memory with the server. Runs on the launcher's loop.
+shares all but 2 or 3 MB of its memory with the server. Runs on the launcher's loop.
 """
 
 from __future__ import annotations
@@ -77,19 +77,22 @@ class Kind(Protocol):
 class ForkedProcesses:
     """Processes of one kind from a fork server; where there is none, new interpreters.
 
-    ``make_kind`` is called with the first trial; ``preload`` are modules of others that the server
-    imports for all trials. ``private`` is a folder for the processes' sockets, removed at the end;
-    ``server`` comes up already, and is None where there are no forks.
+    The server knows the kind by its ``name``; ``make_kind`` is called with the first trial;
+    ``preload`` are modules of others that the server imports for all trials. ``private`` is a
+    folder for the processes' sockets, removed at the end; ``server`` comes up already, and is None
+    where there are no forks.
     """
 
     def __init__(
         self,
+        name: str,
         make_kind: Callable[[], Kind],
         private: Path,
         server: UpcomingServer | None,
         preload: tuple[str, ...] = (),
     ) -> None:
         self.preload = preload
+        self._name = name
         self._make_kind = make_kind
         self._private = private
         self._server: asyncio.Task[ForkServer] | None = None
@@ -196,6 +199,6 @@ class ForkedProcesses:
 
     async def _new_server(self) -> ForkServer:
         server, self._spawned = self._spawned, None
-        server = server or ForkServer.spawn(self.preload, self._private / "ipython")
+        server = server or ForkServer.spawn(self._name, self.preload, self._private / "ipython")
         await server.ready()
         return server

@@ -11,19 +11,21 @@ import json
 import os
 import struct
 import threading
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 if TYPE_CHECKING:
     import socket
     from collections.abc import Callable
 
+_SIZE = struct.Struct(">Q")
+
 
 class Wire:
     """The end in the trial's process, for whatever thread, and for no fork of the experiment's."""
 
-    def __init__(self, channel: socket.socket) -> None:
+    def __init__(self, channel: socket.socket, default: Callable[[Any], Any] = repr) -> None:
         self.channel = channel
+        self._default = default  # what stands for an object that JSON does not know
         self._lock = threading.RLock()
         self._pid = os.getpid()
 
@@ -31,14 +33,14 @@ class Wire:
         """Send an event."""
         if os.getpid() != self._pid:
             return
-        data = json.dumps({"kind": kind, **content}, default=repr).encode("ascii")
+        data = json.dumps({"kind": kind, **content}, default=self._default).encode("ascii")
         with self._lock:
-            self.channel.sendall(struct.pack(">Q", len(data)) + data)
+            self.channel.sendall(_SIZE.pack(len(data)) + data)
 
     def receive(self) -> dict[str, Any] | None:
         """The next request, or None if the driver is gone."""
-        size = self._exactly(8)
-        data = self._exactly(struct.unpack(">Q", size)[0]) if size else b""
+        size = self._exactly(_SIZE.size)
+        data = self._exactly(_SIZE.unpack(size)[0]) if size else b""
         return json.loads(data) if data else None
 
     def forward(self, take: Callable[[dict[str, Any]], object]) -> None:
@@ -60,45 +62,55 @@ class Wire:
         return b"".join(parts)
 
 
-@dataclass
-class DriversWire:
-    """The driver's end; for one task of its loop at a time."""
+class DriversWire(asyncio.Protocol):
+    """The driver's end; ``take`` is handed each event as it comes.
 
-    reader: asyncio.StreamReader
-    writer: asyncio.StreamWriter
+    Nothing comes any more of a process that is gone: that it is gone is told elsewhere, by the
+    system.
+    """
 
-    @classmethod
-    async def on(cls, channel: socket.socket) -> DriversWire:
-        """A wire over a socket that is this process's end."""
-        return cls(*await asyncio.open_connection(sock=channel))
+    def __init__(self) -> None:
+        self._events: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+        self.take: Callable[[dict[str, Any]], None] = self._events.put_nowait
+        self._rest = bytearray()
+        self._transport = asyncio.Transport()
 
-    async def ask(self, **request: Any) -> None:
+    async def open(self, channel: socket.socket) -> None:
+        """Listen on a socket that is this process's end; events may come from here on."""
+        await asyncio.get_running_loop().create_connection(lambda: self, sock=channel)
+
+    def send(self, **request: Any) -> None:
         """Send a request."""
-        data = json.dumps(request).encode("ascii")
-        self.writer.write(struct.pack(">Q", len(data)) + data)
-        await self.writer.drain()
+        data = json.dumps(request, default=repr).encode("ascii")
+        self._transport.write(_SIZE.pack(len(data)) + data)
 
     async def told(self) -> dict[str, Any]:
-        """The next event."""
-        size = struct.unpack(">Q", await self.reader.readexactly(8))[0]
-        event: dict[str, Any] = json.loads(await self.reader.readexactly(size))
-        return event
-
-    async def answer(self, **request: Any) -> dict[str, Any]:
-        """The one event a request is answered with; none comes of a process that is gone.
-
-        That it is gone is told elsewhere, by the system.
-        """
-        try:
-            await self.ask(**request)
-            return await self.told()
-        except (OSError, asyncio.IncompleteReadError):
-            await asyncio.Event().wait()
-            raise
+        """The next event, unless ``take`` is another's."""
+        return await self._events.get()
 
     def close(self) -> None:
         """Let go of the socket."""
-        self.writer.close()
+        self._transport.close()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Called once."""
+        self._transport = cast("asyncio.Transport", transport)
+
+    def data_received(self, data: bytes) -> None:
+        """Called with some bytes."""
+        self._rest += data
+        while len(self._rest) >= _SIZE.size:
+            end = _SIZE.size + _SIZE.unpack_from(self._rest)[0]
+            if len(self._rest) < end:
+                return
+            event = json.loads(self._rest[_SIZE.size : end])
+            del self._rest[:end]
+            self.take(event)
+
+
+def failure(error: BaseException) -> dict[str, str]:
+    """What is told of an exception, by the names Jupyter has for it."""
+    return {"ename": type(error).__name__, "evalue": words(error)}
 
 
 def words(error: BaseException) -> str:

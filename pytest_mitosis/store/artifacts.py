@@ -10,26 +10,35 @@ import os
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection, Iterator, Mapping
     from pathlib import Path
 
 
 def artifacts(folder: Path, records: Collection[str] = ()) -> dict[str, dict[str, Any]]:
     """Size, sha256 and time of every file in ``folder`` but ``records``, by path in the folder."""
-    found = {}
-    for path in sorted(folder.rglob("*")):
-        name = path.relative_to(folder).as_posix()
-        if path.is_symlink() or not path.is_file() or name in records:
-            continue
-        found[name] = facts_of(path)
-    return found
+    names = sorted(_files_in(str(folder)), key=lambda name: name.split("/"))
+    return {name: facts_of(f"{folder}/{name}") for name in names if name not in records}
 
 
-def facts_of(path: Path) -> dict[str, Any]:
+def _files_in(folder: str, inside: str = "") -> Iterator[str]:
+    """The paths in ``folder`` of all files below it; links lead elsewhere and are no files."""
+    try:
+        entries = list(os.scandir(f"{folder}/{inside}"))
+    except OSError:
+        return  # an experiment may take all permissions from a folder
+    for entry in entries:
+        name = f"{inside}{entry.name}"
+        if entry.is_dir(follow_symlinks=False):
+            yield from _files_in(folder, f"{name}/")
+        elif entry.is_file(follow_symlinks=False):
+            yield name
+
+
+def facts_of(path: Path | str) -> dict[str, Any]:
     """Size, sha256 and time of a file."""
-    with path.open("rb") as file:
+    with open(path, "rb") as file:  # noqa: PTH123
         digest = hashlib.file_digest(file, "sha256").hexdigest()
-    stat = path.stat()
+        stat = os.fstat(file.fileno())
     return {"bytes": stat.st_size, "sha256": digest, "mtime_ns": stat.st_mtime_ns}
 
 

@@ -28,16 +28,12 @@ def write_bytes(path: Path, content: bytes, *, sync: bool = True) -> None:
     Without ``sync`` a crash of the machine, not one of this process, may leave the file empty:
     for what is written again soon.
     """
-    beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    beside = _beside(path)
+    _create(beside, content, sync=sync)
     try:
-        with beside.open("xb") as file:
-            file.write(content)
-            file.flush()
-            if sync:
-                os.fsync(file.fileno())
         os.replace(beside, path)  # noqa: PTH105  the atomic one, by its name
     except OSError:
-        beside.unlink(missing_ok=True)
+        _remove(beside)
         raise
 
 
@@ -47,8 +43,8 @@ def create_json(path: Path, data: dict[str, Any]) -> bool:
     A hard link makes the complete file appear at once and fails if the name is taken, also on
     shared folders; where links are not to be had, exclusive creation does the same for the name.
     """
-    beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    write_bytes(beside, dump(data).encode("utf-8"))
+    beside, content = _beside(path), dump(data).encode("utf-8")
+    _create(beside, content)
     try:
         os.link(beside, path)
     except FileExistsError:
@@ -56,21 +52,45 @@ def create_json(path: Path, data: dict[str, Any]) -> bool:
     except OSError as error:
         if error.errno not in {errno.EPERM, errno.EOPNOTSUPP, errno.EMLINK, errno.ENOSYS}:
             raise
-        return _create_exclusively(path, beside.read_bytes())
+        return _create_exclusively(path, content)
     finally:
-        beside.unlink(missing_ok=True)
+        _remove(beside)
     return True
 
 
 def _create_exclusively(path: Path, content: bytes) -> bool:
     try:
-        with path.open("xb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
+        _create(path, content)
     except FileExistsError:
         return False
     return True
+
+
+# Names are text here: a trial writes twenty files, and a Path takes as long as all the rest.
+
+
+def _beside(path: Path) -> str:
+    """The name of a file of its own in the same folder."""
+    folder, name = os.path.split(path)
+    return f"{folder or '.'}/.{name}.{secrets.token_hex(4)}"
+
+
+def _create(path: Path | str, content: bytes, *, sync: bool = True) -> None:
+    """Create a file that must not exist; what cannot be written whole is removed."""
+    with open(path, "xb") as file:  # noqa: PTH123
+        try:
+            file.write(content)
+            file.flush()
+            if sync:
+                os.fsync(file.fileno())
+        except OSError:
+            _remove(path)
+            raise
+
+
+def _remove(path: Path | str) -> None:
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(path)  # noqa: PTH108
 
 
 def exists(path: Path) -> bool:
@@ -106,16 +126,22 @@ def dump(data: object) -> str:
 
 
 def _plain(value: object) -> object:
+    if isinstance(value, str):
+        return _valid(value)
     if isinstance(value, float) and not math.isfinite(value):
         return {"$float": repr(value)}
-    if isinstance(value, str):
-        # A lone surrogate (from a file name, say) is no valid UTF-8.
-        return value.encode("utf-8", "backslashreplace").decode("utf-8")
     if isinstance(value, dict):
-        return {str(_plain(str(key))): _plain(one) for key, one in value.items()}
+        return {_valid(str(key)): _plain(one) for key, one in value.items()}
     if isinstance(value, list | tuple):
         return [_plain(one) for one in value]
     return value
+
+
+def _valid(text: str) -> str:
+    """``text``; a lone surrogate (from a file name, say) is no valid UTF-8 and is spelled out."""
+    if text.isascii():
+        return text
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def _revive(data: dict[str, Any]) -> object:

@@ -32,7 +32,7 @@ from pytest_mitosis.store.turns import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 MANIFEST = "trial.json"
 JOB = "job.json"
@@ -220,13 +220,15 @@ def _last_progress(folder: Path) -> dict[str, Any]:
         return {}
 
 
-def save_environment(store: Path, record: dict[str, Any], digest: str, requirements: str) -> None:
-    """Keep an environment once for all trials that had it."""
+def save_environment(
+    store: Path, record: dict[str, Any], digest: str, text_of: Callable[[dict[str, Any]], str]
+) -> None:
+    """Keep an environment once for all trials that had it; ``text_of`` gives what pip installs."""
     folder = store / "environments" / digest
     if (folder / "environment.json").exists():
         return
     folder.mkdir(parents=True, exist_ok=True)
-    write_bytes(folder / "requirements.txt", requirements.encode("utf-8"))
+    write_bytes(folder / "requirements.txt", text_of(record).encode("utf-8"))
     write_json(folder / "environment.json", {"schema": SCHEMA, **record})
 
 

@@ -21,7 +21,14 @@ LOST_AFTER_SECONDS = 60.0
 
 def this_process() -> dict[str, Any]:
     """Return this process as an owner: host, number, what tells it from others of its number."""
-    return {"host": socket.gethostname(), "pid": os.getpid(), "process": _process_of(os.getpid())}
+    pid = os.getpid()
+    return {"host": socket.gethostname(), "pid": pid, "process": dict(_own_process(pid))}
+
+
+@lru_cache(maxsize=1)
+def _own_process(pid: int) -> dict[str, str]:
+    """What never changes while this process lives; a fork of it has another number."""
+    return _process_of(pid)
 
 
 def lives(owner: Mapping[str, Any], age: float) -> bool:

@@ -327,7 +327,7 @@ def _make_environments(store: Path) -> dict[bool, str]:
             "packages": {"numpy": version, "scipy": "1.17.1", "pandas": "2.2.3"},
             "digest": digest,
         }
-        save_environment(store, record, digest, f"numpy=={version}\n")
+        save_environment(store, record, digest, lambda one: f"numpy=={one['packages']['numpy']}\n")
         found[is_new] = digest
     return found
 

@@ -692,6 +692,21 @@ def test_modules_of_the_standard_library_and_of_packages_are_no_project_files():
     assert not [path for path in paths if path.startswith(os.path.dirname(os.__file__) + os.sep)]
 
 
+def test_module_in_the_place_of_one_that_was_there_before_the_trial_is_seen(tmp_path, monkeypatch):
+    import colorsys  # noqa: F401  any one of the standard library
+
+    file = tmp_path / "colorsys.py"
+    file.write_text("X = 1\n")
+    monkeypatch.setattr(imported, "_SETTLED", {})
+    imported.settle()
+    before = imported.project_paths()
+    spec = importlib.util.spec_from_file_location("colorsys", file)
+    monkeypatch.setitem(sys.modules, "colorsys", importlib.util.module_from_spec(spec))
+    found = imported.project_paths()
+    assert found.keys() - before.keys() == {str(file)}
+    assert found[str(file)] == "colorsys"
+
+
 PARTS = {
     "sim.py": "RATE = 2\n\ndef run():\n    import late\n    return late.VALUE * RATE\n",
     "fit.py": "import sim\n\ndef run():\n    return sim.RATE\n\ndef other():\n    return 1\n",

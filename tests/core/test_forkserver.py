@@ -7,54 +7,66 @@ import json
 import os
 import signal
 import sys
+import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
+from nbformat import v4
 
 from pytest_mitosis.run.forks import ForkServer, ForkServerError
+from pytest_mitosis.run.kernels import Kernels
 from pytest_mitosis.run.shells import Shells
-from pytest_mitosis.run.wire import DriversWire
+
+if TYPE_CHECKING:
+    from pytest_mitosis.run.warm import Warm
 
 NUMERICAL = {"numpy", "pandas", "scipy", "matplotlib", "sklearn", "pyarrow", "torch", "numba"}
 NOT_NEEDED = {"debugpy", "pydevd", "sqlite3", "nbclient", "nbconvert", "nbformat", "pytest", "git"}
+KINDS = {"kernel": Kernels, "process": Shells}
 
 
-async def told(wire: DriversWire, source: str) -> str:
-    """What code prints in a process."""
-    await wire.ask(source=source, numbered=False)
-    text = ""
-    while (event := await wire.told())["kind"] != "done":
-        text += event.get("text", "")
-    return text
+async def asked(warm: Warm, folder: Path, expression: str) -> Any:
+    """What an expression is in a process."""
+    answer = folder / "answer.json"
+    await ran(warm, f"import json; open({str(answer)!r}, 'w').write(json.dumps({expression}));")
+    return json.loads(answer.read_text())
 
 
-async def running_server(folder: Path) -> ForkServer:
-    server = ForkServer.spawn((), folder / "ipython")
+async def ran(warm: Warm, source: str) -> int:
+    """Run a cell in a process; returns its number."""
+    notebook = v4.new_notebook(cells=[v4.new_code_cell(source)])
+    await warm.cells(notebook, Path()).run(0)
+    number: int = notebook.cells[0].execution_count
+    return number
+
+
+async def running_server(folder: Path, kind: str = "process") -> ForkServer:
+    server = ForkServer.spawn(kind, (), folder / "ipython")
     await server.ready()
     return server
 
 
-def test_fork_finds_jupyter_and_nothing_of_the_user_in_memory(tmp_path, monkeypatch):
+@pytest.mark.parametrize("kind", KINDS)
+def test_fork_finds_libraries_and_nothing_of_the_user_in_memory(tmp_path, monkeypatch, kind):
     (tmp_path / "numpy.py").write_text("raise RuntimeError('a folder of the user is searched')")
     monkeypatch.chdir(tmp_path)
 
     async def modules() -> dict[str, str | None]:
-        server = await running_server(tmp_path)
-        shell = await Shells().start(server, tmp_path)
-        source = "import sys, json; print(json.dumps({n: getattr(m, '__file__', None)"
-        found = json.loads(
-            await told(shell.wire, f"{source} for n, m in list(sys.modules.items())}}))")
-        )
-        path = json.loads(await told(shell.wire, "print(json.dumps(sys.path))"))
-        assert "" not in path
-        await shell.end()
+        server = await running_server(tmp_path, kind)
+        warm = await KINDS[kind]().start(server, tmp_path)
+        source = "{n: getattr(m, '__file__', None) for n, m in __import__('sys').modules.items()}"
+        found = await asked(warm, tmp_path, source)
+        path = await asked(warm, tmp_path, "__import__('sys').path")
+        assert ("" in path) == (kind == "kernel")  # as in any kernel
+        await warm.end()
         await server.close()
         return found
 
     found = asyncio.run(modules())
     tops = {name.partition(".")[0] for name in found}
     assert "IPython" in tops
-    assert "ipykernel" in tops
+    assert ("ipykernel" in tops) == (kind == "kernel")
     assert not tops & (NUMERICAL | NOT_NEEDED)
     own = str(Path(__file__).parents[2] / "pytest_mitosis")
     places = (sys.prefix, sys.base_prefix, own)
@@ -62,11 +74,28 @@ def test_fork_finds_jupyter_and_nothing_of_the_user_in_memory(tmp_path, monkeypa
     assert strangers == []
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_no_cell_has_run_in_a_fork_and_none_sees_what_runs_in_another(tmp_path, kind):
+    async def seen() -> tuple[list[int], list[bool]]:
+        server = await running_server(tmp_path, kind)
+        folders = [Path(tempfile.mkdtemp(dir=tmp_path)) for _ in range(2)]
+        forks = [await KINDS[kind]().start(server, folder) for folder in folders]
+        counts = [await ran(one, "left = 1") for one in forks[:1] * 2 + forks[1:]]
+        await ran(forks[1], "del left")
+        has = [await asked(one, tmp_path, "'left' in globals()") for one in forks]
+        for one in forks:
+            await one.end()
+        await server.close()
+        return counts, has
+
+    assert asyncio.run(seen()) == ([1, 2, 1], [True, False])
+
+
 def test_forks_end_with_the_server_and_its_parent(tmp_path):
     async def pids() -> list[int]:
         server = await running_server(tmp_path)
         shells = [await Shells().start(server, tmp_path) for _ in range(2)]
-        await shells[0].wire.ask(source="import time; time.sleep(1000)", numbered=False)
+        shells[0].wire.send(cell="import time; time.sleep(1000)")
         server._channel.close()  # as if this process were gone
         await asyncio.wait([shell.process.died for shell in shells])
         await server.close()
@@ -90,7 +119,7 @@ def test_end_of_a_fork_is_told_with_its_code(tmp_path, source, code):
     async def ends() -> int | None:
         server = await running_server(tmp_path)
         shell = await Shells().start(server, tmp_path)
-        await shell.wire.ask(source=source, numbered=False)
+        shell.wire.send(cell=source)
         died = await shell.process.died
         await shell.end()
         await server.close()
@@ -105,7 +134,7 @@ def test_server_that_is_gone_is_told(tmp_path):
         server.process.kill()
         server.process.wait()
         try:
-            await server.fork("process", {"stray": str(tmp_path / "output")})
+            await server.fork(tmp_path / "output")
         finally:
             await server.close()
 

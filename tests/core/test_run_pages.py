@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import base64
 
+import pytest
 from bs4 import BeautifulSoup
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 from nbconvert.exporters import HTMLExporter
+from nbconvert.filters import Highlight2HTML, clean_html
 from nbformat import v4
 
 from pytest_mitosis.run.exporter import WIDGET, PageExporter
 from pytest_mitosis.run.html import PAGE, render_page
 
+PAGES = PageExporter(template_name="lab")
 PIXEL = base64.b64encode(b"\x89PNG, or what passes for it").decode()
 EVIL = "<script>alert(1)</script><b onclick='x()'>bold</b>"
 
@@ -68,6 +73,47 @@ def test_page_with_widgets_is_the_one_that_nbconvert_makes():
     ours, theirs = both(notebook(v4.new_output("display_data", data=widget)))
     assert ours == theirs
     assert any("a slider" in text for _, _, text in ours)
+
+
+def bash_cell(found):
+    found.cells.append(v4.new_code_cell("%%bash\nls $HOME"))
+
+
+def own_title(found):
+    found.metadata["title"] = "not that of the <trial>"
+
+
+def widget(found):
+    data = {WIDGET: {"model_id": "gone"}, "text/plain": "a slider"}
+    found.cells[1].outputs.append(v4.new_output("display_data", data=data))
+
+
+@pytest.mark.parametrize("change", [None, bash_cell, own_title, widget])
+@pytest.mark.parametrize("title", ["trial", "fit <b>&amp; \"quoted\" 'ü'"])
+def test_written_page_is_the_one_that_nbconvert_makes_but_fetches_nothing(change, title, tmp_path):
+    found = notebook()
+    if change is not None:
+        change(found)
+    render_page(notebook(), tmp_path, "another")
+    render_page(found, tmp_path, title)
+    exporter = HTMLExporter(template_name="lab", embed_images=True)
+    theirs, _ = exporter.from_notebook_node(found, resources={"metadata": {"name": title}})
+    ours = tree((tmp_path / PAGE).read_text("utf-8"))
+    policy = [one for one in ours if one[1].get("http-equiv") == "Content-Security-Policy"]
+    assert len(policy) == 1
+    fetched = [one for one in tree(theirs) if one[0] == "script" and "src" in one[1] and not one[2]]
+    assert fetched
+    expected = [one for one in tree(theirs) if one not in fetched]
+    assert [one for one in ours if one not in policy] == expected
+
+
+@example('x = \'<b>&amp; &#39; "\' + """a\n</pre>b"""\n%time f()\n!ls $x\n?x\nu\'\u0000\ufdd0\'')
+@given(st.text(st.one_of(st.characters(max_codepoint=127), st.characters()), max_size=40))
+@settings(max_examples=200, deadline=None)
+def test_source_is_shown_as_nbconvert_shows_it(source):
+    filters = PAGES.environment.filters
+    shown = filters["clean_html"](filters["highlight_code"](source, metadata={}))
+    assert shown == clean_html(Highlight2HTML(pygments_lexer="ipython3")(source))
 
 
 def test_second_page_shows_its_own_outputs(tmp_path):

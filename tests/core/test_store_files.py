@@ -126,6 +126,22 @@ def test_creation_that_fails_is_an_error_and_no_answer(tmp_path, monkeypatch):
     assert names(tmp_path) == []
 
 
+def test_exclusive_creation_on_a_full_disk_leaves_no_half_of_a_file(tmp_path, monkeypatch):
+    def no_links(*arguments):
+        raise OSError(errno.EPERM, os.strerror(errno.EPERM))
+
+    def full(descriptor):
+        if next(syncs):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    syncs = iter([False, True])
+    monkeypatch.setattr(os, "link", no_links)
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space left on device"):
+        create_json(tmp_path / "low.json", {"value": "float 0.1"})
+    assert names(tmp_path) == []
+
+
 RACE = """
 import json, multiprocessing, os, sys
 from pathlib import Path

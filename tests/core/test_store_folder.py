@@ -300,9 +300,23 @@ def test_artifacts_are_listed_by_path_in_order(tmp_path):
     assert list(artifacts(tmp_path, {"trial.json"})) == ["files/a.npy", "files/b.npy", "log.txt"]
 
 
+def test_artifacts_are_files_of_any_depth_and_no_links(tmp_path):
+    folder = tmp_path / "trial"
+    for name in ("files/a/b/.hidden", "files/a-b/x y.txt", "files/a/ü.csv"):
+        put(folder / name, name)
+    put(tmp_path / "elsewhere/secret.txt", "not of the trial")
+    (folder / "files/link").symlink_to(tmp_path / "elsewhere")
+    (folder / "files/link.txt").symlink_to(tmp_path / "elsewhere/secret.txt")
+    (folder / "files/empty").mkdir()
+    os.mkfifo(folder / "files/pipe")
+    found = artifacts(folder)
+    assert list(found) == ["files/a/b/.hidden", "files/a/ü.csv", "files/a-b/x y.txt"]
+    assert found["files/a/ü.csv"]["sha256"] == hashlib.sha256("files/a/ü.csv".encode()).hexdigest()
+
+
 def test_environment_is_kept_once(tmp_path):
-    save_environment(tmp_path, {"python": "3.13.1"}, "2c26b46b", "numpy==2.4.6\n")
-    save_environment(tmp_path, {"python": "3.11.0"}, "2c26b46b", "numpy==1.26.4\n")
+    save_environment(tmp_path, {"python": "3.13.1"}, "2c26b46b", lambda _: "numpy==2.4.6\n")
+    save_environment(tmp_path, {"python": "3.11.0"}, "2c26b46b", pytest.fail)
     folder = tmp_path / "environments" / "2c26b46b"
     assert read_json(folder / "environment.json") == {"schema": 1, "python": "3.13.1"}
     assert (folder / "requirements.txt").read_text() == "numpy==2.4.6\n"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -36,6 +37,22 @@ def other():
 def test_living_process_lives_however_long_it_was_silent(other):
     assert lives(this_process(), LONG_AGO)
     assert lives(other[1], LONG_AGO)
+
+
+def test_fork_of_a_process_is_an_owner_of_its_own():
+    own = this_process()
+    reader, writer = os.pipe()
+    pid = os.fork()
+    if not pid:
+        os.write(writer, json.dumps(this_process()).encode())
+        os._exit(0)
+    os.close(writer)
+    with open(reader) as file:
+        forked = json.loads(file.read())
+    os.waitpid(pid, 0)
+    assert forked["pid"] == pid
+    assert int(forked["process"]["started"]) >= int(own["process"]["started"])
+    assert not lives(forked, 0.0)
 
 
 def test_process_that_ended_does_not_live_though_nobody_waited_for_it(other):

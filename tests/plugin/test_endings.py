@@ -225,6 +225,32 @@ def test_printing_a_lot_keeps_all_of_it_and_a_readable_notebook(project):
     assert "all of it is in output.txt" in (folder / "notebook.ipynb").read_text()
 
 
+@pytest.mark.parametrize("launcher", ["kernel", "process", "inline"])
+def test_what_a_step_shows_is_in_the_notebook_while_the_next_one_runs(project, launcher):
+    project.commit(
+        {
+            "exp_two.py": """
+            import json
+            from pathlib import Path
+
+            def exp_loud():
+                print("said by the first")
+                return {"data": 1}
+
+            def exp_reader(data):
+                text = Path("../notebook.ipynb").read_text()
+                return {"main": int("said by the first" in text)}
+            """
+        }
+    )
+    project.run("--exp", "loud+reader", "--exp-launcher", launcher).assert_outcomes(passed=1)
+    folder = project.only()
+    shown = int(launcher != "inline")  # where what is printed goes to the terminal
+    assert manifest(folder)["metrics"] == {"main": shown}
+    counts = [one["execution_count"] for one in notebook(folder)["cells"] if "outputs" in one]
+    assert all(counts) == bool(shown)
+
+
 def test_forks_neither_answer_for_the_trial_nor_outlive_it(project):
     project.commit(
         {

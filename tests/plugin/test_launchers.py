@@ -114,6 +114,38 @@ def test_trial_has_a_process_to_itself(project, monkeypatch, launcher):
     assert one["hash"] == int(zero.stdout)
 
 
+PRINTING = """
+    import ctypes, multiprocessing, os, subprocess, sys
+
+    def child():
+        print("forked", flush=True)
+
+    def exp_printing():
+        print("python")
+        ctypes.CDLL(None).puts(b"C")
+        ctypes.CDLL(None).fflush(None)
+        subprocess.run(["echo", "program"])
+        subprocess.run(["echo", "program told where"], stdout=sys.stdout)
+        for how in ("fork", "spawn"):
+            process = multiprocessing.get_context(how).Process(target=child)
+            process.start()
+            process.join()
+        print("python again")
+        os.write(2, b"last\\n")
+        return {"main": 1}
+"""
+
+
+@pytest.mark.parametrize("launcher", ["kernel", "process"])
+def test_notebook_shows_what_c_libraries_and_programs_print_where_they_did(project, launcher):
+    project.commit({"exp_printing.py": PRINTING})
+    project.run("--exp", "printing", "--exp-launcher", launcher).assert_outcomes(passed=1)
+    folder = project.only()
+    printed = "python\nC\nprogram\nprogram told where\nforked\nforked\npython again\nlast\n"
+    assert (folder / "output.txt").read_text() == printed
+    assert "".join(text for _, name, text in outputs(folder) if name == "stdout") == printed
+
+
 def signal_default():
     import signal
 
