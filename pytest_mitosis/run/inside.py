@@ -358,9 +358,16 @@ def finish(folder: Path, namespace: dict[str, Any], *, root: str, step: str) -> 
         "code": {**code.to_json(), "digest": code.digest},
         "files": [file.to_json() for file in files],
         "randomness": [asdict(found) for watch in _watches for found in watch.findings],
+        "notes": _unprinted(),
         "seeded": [name for watch in _watches for name in watch.seeded],
         **_usage(),
     }
+
+
+def _unprinted() -> list[str]:
+    if Stream.file is None or not Stream.file.problem:
+        return []
+    return [f"{OUTPUT} lacks some of what was printed: {Stream.file.problem}"]
 
 
 def _usage() -> dict[str, Any]:

@@ -119,6 +119,7 @@ class KernelRun:
         """Have the process tell which code it ran and what it used."""
         step = self.cells.step if self.place >= self.built.run_cells[0] else ""
         self.ending = await self._ask("finish", root=self.job.root, step=step)
+        self.notes += self.ending["notes"]
         # What was first imported by a step was seeded then; a rerun of the cells does it here.
         cell = self.built.notebook.cells[SETUP_CELL]
         cell.source = setup_source(self.job, self.ending["seeded"])

@@ -6,6 +6,7 @@ programs the experiment started write goes there past them, and is found in betw
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 import threading
@@ -22,28 +23,36 @@ BUFFERED_CHARACTERS = 8192
 
 
 class PrintedFile:
-    """The file of all that a trial prints, which others write to as well."""
+    """The file of all that a trial prints, which others write to as well.
+
+    What it cannot take (a full disk) is no error of the experiment's; ``problem`` then says why.
+    """
 
     def __init__(self, file: Path) -> None:
         self._number = os.open(file, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o666)
         self._end = os.fstat(self._number).st_size
         self._lock = threading.RLock()
         self._has_lost_count = False
+        self.problem = ""
 
-    def append(self, text: str) -> None:
-        """Append text, where nobody asks any more what others append."""
+    def append(self, text: str) -> int:
+        """Append text, where nobody asks any more what others append; its bytes, -1 if lost."""
         self._has_lost_count = True
-        _write(self._number, text)
+        try:
+            return _write(self._number, text)
+        except OSError as error:
+            self.problem = error.strerror or str(error)
+            return -1
 
     def write(self, text: str) -> str:
         """Append text; returns what others appended since the last time."""
         with self._lock:
-            size = _write(self._number, text)
+            has_lost_count, size = self._has_lost_count, self.append(text)
             # Behind its own text, if there is any; nobody else moves this descriptor.
-            end = os.lseek(self._number, 0, os.SEEK_CUR if size else os.SEEK_END)
+            end = os.lseek(self._number, 0, os.SEEK_CUR if size > 0 else os.SEEK_END)
             start, self._end = self._end, end
-            if end == start + size or self._has_lost_count:
-                self._has_lost_count = False
+            self._has_lost_count = False
+            if size < 0 or has_lost_count or end <= start + size:
                 return ""
             count = min(end - size - start, SENT_CHARACTERS)
             return os.pread(self._number, count, start).decode("utf-8", "replace")
@@ -150,5 +159,8 @@ def begin_cell() -> None:
 
 def flush_streams() -> None:
     """Send what was printed before what is shown, and before a cell ends."""
-    for stream in (sys.stdout, sys.stderr, *STREAMS):
+    for theirs in (sys.stdout, sys.stderr):
+        with contextlib.suppress(Exception):  # whatever they are
+            theirs.flush()
+    for stream in STREAMS:
         stream.flush()

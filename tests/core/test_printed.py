@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 
@@ -76,6 +77,23 @@ def test_what_is_sent_is_bounded_by_cell_and_the_file_is_not(streams, monkeypatc
     assert file.stat().st_size == 1100 + 21 + 5 + 12
 
 
+def no_space(*_):
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def test_full_disk_is_no_error_of_the_experiments(streams, monkeypatch):
+    out, _, sent, file = streams
+    out.write("before\n")
+    with monkeypatch.context() as full:
+        full.setattr(os, "write", no_space)
+        out.write("lost\n")
+    out.write("after\n")
+    out.flush()
+    assert joined(sent, "stdout") == "before\nlost\nafter\n"
+    assert file.read_text() == "before\nafter\n"
+    assert out.file.problem == "No space left on device"
+
+
 def test_only_text_is_printed(streams):
     out = streams[0]
     with pytest.raises(TypeError, match="must be str, not bytes"):
@@ -97,9 +115,9 @@ def test_what_an_experiment_puts_in_a_streams_place_is_flushed_too(streams, monk
             self.inner.write(self.text)
             self.text = ""
 
-    out, err, sent, _ = streams
+    out, _, sent, _ = streams
     monkeypatch.setattr(sys, "stdout", Shout(out))
-    monkeypatch.setattr(sys, "stderr", err)
+    monkeypatch.setattr(sys, "stderr", None)
     print("quiet")
     printed.flush_streams()
     assert joined(sent, "stdout") == "QUIET\n"
