@@ -90,10 +90,11 @@ class Conductor:
         return handle
 
     def _announce(self) -> None:
-        """Let a launcher that can prepare processes know how many trials come next."""
-        expect = getattr(self.launcher, "expect", None)
-        if expect is not None and self.session.jobs > 1:
-            expect(self.to_come(), self.session.jobs)
+        """Let a launcher of ours that can prepare processes know how many trials come next."""
+        from pytest_mitosis.run.loop import LoopLauncher
+
+        if isinstance(self.launcher, LoopLauncher) and self.session.jobs > 1:
+            self.launcher.expect(self.to_come(), self.session.jobs)
 
     def run(self, order: Order) -> tuple[Trial, Outcome]:
         """Run a begun trial to its end; on Ctrl-C to its end as interrupted."""
