@@ -88,6 +88,7 @@ def main() -> None:
     channel.sendall(_line({"problem": problem}))
     if not problem:
         Server(channel, runs.serve).serve()
+    os._exit(0)  # the parent waits, and nothing of an interpreter's end is of use
 
 
 def _import(name: str) -> str:

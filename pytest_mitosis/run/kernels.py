@@ -5,7 +5,6 @@ Runs on the launcher's loop, in the process that starts trials.
 
 from __future__ import annotations
 
-import shutil
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -27,7 +26,7 @@ class WarmKernel:
 
     process: Fork
     client: WireClient
-    private: Path
+    stray: Path
 
     def cells(self, notebook: Any, folder: Path) -> KernelCells:
         """What drives the cells of a trial in it."""
@@ -37,17 +36,16 @@ class WarmKernel:
         """Kill it with all that it started."""
         await self.process.end()
         self.client.wire.close()
-        shutil.rmtree(self.private, ignore_errors=True)
+        self.stray.unlink(missing_ok=True)
 
 
 class Kernels:
     """Makes kernels that open no port."""
 
-    async def start(self, server: ForkServer, private: Path) -> WarmKernel:
+    async def start(self, server: ForkServer, stray: Path) -> WarmKernel:
         """Fork a kernel and wait until it runs."""
-        stray = private / "output"
         fork = await server.fork(stray)
-        kernel = WarmKernel(fork, WireClient(DriversWire()), private)
+        kernel = WarmKernel(fork, WireClient(DriversWire()), stray)
         try:
             await kernel.client.wire.open(fork.life)
             await answered(kernel.client.ready(), fork, stray)
@@ -61,6 +59,3 @@ class Kernels:
         from pytest_mitosis.run.stock import StockKernels
 
         return StockKernels()
-
-    def close(self) -> None:
-        """Nothing is shared."""

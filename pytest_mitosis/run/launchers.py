@@ -23,7 +23,6 @@ def make_engine(name: str, preload: tuple[str, ...] = ()) -> ForkedProcesses:
     """What makes the processes of a launcher that is not inline; it begins to come up at once."""
     from pytest_mitosis.run.upcoming import has_forks, start_server
 
-    # A socket's path has at most 107 characters, so not in the trials folder.
     private = Path(tempfile.mkdtemp(prefix="mitosis-"))
     server = start_server(name, preload, private / "ipython") if has_forks() else None
     # After it: what is imported from here on is imported while the server does the same.

@@ -111,7 +111,8 @@ class WarmShell:
 
     process: TrialProcess
     wire: DriversWire
-    private: Path
+    stray: Path | None = None
+    """What it wrote before its trial, removed at its end."""
 
     def cells(self, notebook: Any, folder: Path) -> ShellCells:
         """What drives the cells of a trial in it."""
@@ -121,23 +122,21 @@ class WarmShell:
         """Kill it with all that it started."""
         await self.process.end()
         self.wire.close()
-        shutil.rmtree(self.private, ignore_errors=True)
+        if self.stray is not None:
+            self.stray.unlink(missing_ok=True)
 
 
 class Shells:
     """Makes processes without Jupyter."""
 
-    async def start(self, server: ForkServer, private: Path) -> WarmShell:
+    async def start(self, server: ForkServer, stray: Path) -> WarmShell:
         """Fork a process and wait until it can run cells."""
-        fork = await server.fork(private / "output")
-        return await warmed(fork, fork.life, private)
+        fork = await server.fork(stray)
+        return await _ready(WarmShell(fork, DriversWire(), stray), fork.life, stray)
 
     def alone(self) -> NewShells:
         """A new interpreter for each trial."""
         return NewShells()
-
-    def close(self) -> None:
-        """Nothing is shared."""
 
 
 class NewShells:
@@ -162,27 +161,24 @@ class NewShells:
             )
         process = TrialProcess(popen.pid, watch(popen))
         try:
-            shell = await warmed(process, ours, private, output)
+            shell = await _ready(WarmShell(process, DriversWire()), ours, output)
             try:
                 yield Opened(process, shell.cells(built.notebook, folder))
             finally:
                 await shell.end()
         finally:
+            shutil.rmtree(private, ignore_errors=True)
             drop_if_empty(output)
 
     async def close(self) -> None:
         """Nothing is held."""
 
 
-async def warmed(
-    process: TrialProcess, life: socket.socket, private: Path, output: Path | None = None
-) -> WarmShell:
+async def _ready(shell: WarmShell, life: socket.socket, output: Path) -> WarmShell:
     """Wait until a process says that it can run cells."""
-    wire = DriversWire()
-    await wire.open(life)
-    shell = WarmShell(process, wire, private)
     try:
-        await answered(wire.told(), process, output or private / "output")
+        await shell.wire.open(life)
+        await answered(shell.wire.told(), shell.process, output)
     except BaseException:
         await shell.end()
         raise

@@ -10,10 +10,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
+import itertools
 import shutil
-import tempfile
 from collections import deque
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from pytest_mitosis.run.forks import ForkServer, ForkServerError, PreloadError
@@ -29,6 +28,7 @@ from pytest_mitosis.run.upcoming import trial_environment
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
+    from pathlib import Path
 
     from pytest_mitosis.model import Job
     from pytest_mitosis.run.notebook import TrialNotebook
@@ -56,8 +56,8 @@ class Warm(Protocol):
 class Kind(Protocol):
     """How processes of one kind are made."""
 
-    async def start(self, server: ForkServer, private: Path) -> Warm:
-        """Fork one and wait until it can run cells.
+    async def start(self, server: ForkServer, stray: Path) -> Warm:
+        """Fork one and wait until it can run cells; ``stray`` is what it writes before its trial.
 
         Raises
         ------
@@ -70,17 +70,14 @@ class Kind(Protocol):
     def alone(self) -> Engine:
         """What does the same where there is no fork server."""
 
-    def close(self) -> None:
-        """Free what was shared by all."""
-
 
 class ForkedProcesses:
     """Processes of one kind from a fork server; where there is none, new interpreters.
 
     The server knows the kind by its ``name``; ``make_kind`` is called with the first trial;
     ``preload`` are modules of others that the server imports for all trials. ``private`` is a
-    folder for the processes' sockets, removed at the end; ``server`` comes up already, and is None
-    where there are no forks.
+    folder for what processes leave before their trials, removed at the end. ``server`` comes up
+    already, and is None where there are no forks.
     """
 
     def __init__(
@@ -100,6 +97,7 @@ class ForkedProcesses:
         self._wanted: int | None = None
         self._filling: asyncio.Task[None] | None = None
         self._opened = 0
+        self._numbers = itertools.count()
         self._alone: Engine | None = None
         self._spawned = None if server is None else ForkServer(server)
 
@@ -148,8 +146,6 @@ class ForkedProcesses:
             await self._spawned.close()
         if self._alone is not None:
             await self._alone.close()
-        if self._opened:
-            self._kind.close()
         shutil.rmtree(self._private, ignore_errors=True)
 
     async def _take(self) -> Warm:
@@ -183,8 +179,9 @@ class ForkedProcesses:
                 return
 
     async def _start(self) -> Warm:
+        kind = self._kind  # imports what drives its processes, while the server still comes up
         server = await self._running_server()
-        return await self._kind.start(server, Path(tempfile.mkdtemp(dir=self._private)))
+        return await kind.start(server, self._private / f"{next(self._numbers)}.output")
 
     async def _running_server(self) -> ForkServer:
         """The server, started again if it was killed; one attempt at a time."""

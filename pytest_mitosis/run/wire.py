@@ -73,7 +73,7 @@ class DriversWire(asyncio.Protocol):
         self._events: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
         self.take: Callable[[dict[str, Any]], None] = self._events.put_nowait
         self._rest = bytearray()
-        self._transport = asyncio.Transport()
+        self._transport: asyncio.Transport | None = None
 
     async def open(self, channel: socket.socket) -> None:
         """Listen on a socket that is this process's end; events may come from here on."""
@@ -81,6 +81,7 @@ class DriversWire(asyncio.Protocol):
 
     def send(self, **request: Any) -> None:
         """Send a request."""
+        assert self._transport is not None
         data = json.dumps(request, default=repr).encode("ascii")
         self._transport.write(_SIZE.pack(len(data)) + data)
 
@@ -90,7 +91,8 @@ class DriversWire(asyncio.Protocol):
 
     def close(self) -> None:
         """Let go of the socket."""
-        self._transport.close()
+        if self._transport is not None:
+            self._transport.close()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Called once."""

@@ -7,7 +7,6 @@ import json
 import os
 import signal
 import sys
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -54,7 +53,7 @@ def test_fork_finds_libraries_and_nothing_of_the_user_in_memory(tmp_path, monkey
 
     async def modules() -> dict[str, str | None]:
         server = await running_server(tmp_path, kind)
-        warm = await KINDS[kind]().start(server, tmp_path)
+        warm = await KINDS[kind]().start(server, tmp_path / "output")
         source = "{n: getattr(m, '__file__', None) for n, m in __import__('sys').modules.items()}"
         found = await asked(warm, tmp_path, source)
         path = await asked(warm, tmp_path, "__import__('sys').path")
@@ -78,8 +77,7 @@ def test_fork_finds_libraries_and_nothing_of_the_user_in_memory(tmp_path, monkey
 def test_no_cell_has_run_in_a_fork_and_none_sees_what_runs_in_another(tmp_path, kind):
     async def seen() -> tuple[list[int], list[bool]]:
         server = await running_server(tmp_path, kind)
-        folders = [Path(tempfile.mkdtemp(dir=tmp_path)) for _ in range(2)]
-        forks = [await KINDS[kind]().start(server, folder) for folder in folders]
+        forks = [await KINDS[kind]().start(server, tmp_path / f"{n}.output") for n in range(2)]
         counts = [await ran(one, "left = 1") for one in forks[:1] * 2 + forks[1:]]
         await ran(forks[1], "del left")
         has = [await asked(one, tmp_path, "'left' in globals()") for one in forks]
@@ -94,7 +92,7 @@ def test_no_cell_has_run_in_a_fork_and_none_sees_what_runs_in_another(tmp_path, 
 def test_forks_end_with_the_server_and_its_parent(tmp_path):
     async def pids() -> list[int]:
         server = await running_server(tmp_path)
-        shells = [await Shells().start(server, tmp_path) for _ in range(2)]
+        shells = [await Shells().start(server, tmp_path / "output") for _ in range(2)]
         shells[0].wire.send(cell="import time; time.sleep(1000)")
         server._channel.close()  # as if this process were gone
         await asyncio.wait([shell.process.died for shell in shells])
@@ -118,7 +116,7 @@ def test_forks_end_with_the_server_and_its_parent(tmp_path):
 def test_end_of_a_fork_is_told_with_its_code(tmp_path, source, code):
     async def ends() -> int | None:
         server = await running_server(tmp_path)
-        shell = await Shells().start(server, tmp_path)
+        shell = await Shells().start(server, tmp_path / "output")
         shell.wire.send(cell=source)
         died = await shell.process.died
         await shell.end()
