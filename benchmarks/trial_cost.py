@@ -92,11 +92,11 @@ def parse() -> argparse.Namespace:
     return options
 
 
-def write_project(project: Path) -> None:
-    """Write and commit a project with one experiment."""
+def write_project(project: Path, body: str = "    return") -> None:
+    """Write and commit a project with one experiment; ``body`` ends before what it returns."""
     project.mkdir()
     (project / "pyproject.toml").write_text(PYPROJECT)
-    (project / "noop.py").write_text(NOOP)
+    (project / "noop.py").write_text(NOOP.replace("    return", body))
     (project / ".gitignore").write_text("trials*/\n__pycache__/\n.pytest_cache/\n")
     identity = ["-c", "user.name=benchmark", "-c", "user.email=benchmark@localhost"]
     for words in (["init", "-q"], ["add", "."], ["commit", "-qm", "no-op"]):
