@@ -95,19 +95,28 @@ class ForkServer:
         """
         life, theirs = socket.socketpair()
         told, tell = os.pipe()
-        request = json.dumps({"stray": str(stray)}).encode("ascii") + b"\n"
+        try:
+            # Not left halfway if this is cancelled: the next one would take the answer for its own.
+            pid = await asyncio.shield(self._request({"stray": str(stray)}, theirs, tell))
+        except BaseException as error:
+            life.close()  # so that the process, if there is one, ends
+            os.close(told)
+            if isinstance(error, OSError):
+                raise ForkServerError(str(error)) from None
+            raise
+        return Fork(pid, _watch(told, pid), life)
+
+    async def _request(self, request: dict[str, str], theirs: socket.socket, tell: int) -> int:
+        """The number of the process that a request is answered with."""
+        line = json.dumps(request).encode("ascii") + b"\n"
         try:
             async with self._turn:
-                socket.send_fds(self._channel, [request], [theirs.fileno(), tell])
-                pid = (await self._answer())["pid"]
-        except (OSError, ForkServerError) as error:
-            life.close()
-            os.close(told)
-            raise ForkServerError(str(error)) from None
+                socket.send_fds(self._channel, [line], [theirs.fileno(), tell])
+                pid: int = (await self._answer())["pid"]
+                return pid
         finally:
             theirs.close()
             os.close(tell)
-        return Fork(pid, _watch(told, pid), life)
 
     async def close(self) -> None:
         """End the server; forks that are left end as if this process had died."""

@@ -126,6 +126,25 @@ def test_end_of_a_fork_is_told_with_its_code(tmp_path, source, code):
     assert asyncio.run(ends()) == code
 
 
+def test_fork_that_is_given_up_halfway_is_not_taken_for_the_next(tmp_path):
+    async def numbers() -> tuple[int, int]:
+        server = await running_server(tmp_path)
+        os.kill(server.process.pid, signal.SIGSTOP)
+        given_up = asyncio.create_task(server.fork(tmp_path / "first"))
+        await asyncio.sleep(0.1)
+        given_up.cancel()
+        await asyncio.wait([given_up])
+        os.kill(server.process.pid, signal.SIGCONT)
+        shell = await Shells().start(server, tmp_path / "second")
+        own = await asked(shell, tmp_path, "__import__('os').getpid()")
+        await shell.end()
+        await server.close()
+        return shell.process.pid, own
+
+    pid, own = asyncio.run(numbers())
+    assert pid == own
+
+
 def test_server_that_is_gone_is_told(tmp_path):
     async def fork() -> None:
         server = await running_server(tmp_path)
