@@ -53,7 +53,7 @@ class ForkServer:
         self._is_ready = False
 
     @classmethod
-    def spawn(cls, kind: str, preload: tuple[str, ...], ipython: Path) -> ForkServer:
+    def spawn(cls, kind: str, preload: tuple[str, ...], private: Path) -> ForkServer:
         """Start a server of processes of a kind; it is of use once it is `ready`.
 
         Raises
@@ -63,7 +63,7 @@ class ForkServer:
         """
         if not has_forks():
             raise ForkServerError("this platform has no forks")
-        return cls(start_server(kind, preload, ipython))
+        return cls(start_server(kind, preload, private))
 
     async def ready(self) -> None:
         """Wait until it has imported what forks need.

@@ -15,6 +15,7 @@ import importlib
 import json
 import os
 import select
+import shutil
 import signal
 import socket
 import sys
@@ -61,7 +62,7 @@ PRELOADED: set[str] = set()
 def main() -> None:
     """Import what forks need, then fork on request until the parent is gone."""
     channel = socket.socket(fileno=int(sys.argv[1]))
-    kind, preload = json.loads(sys.argv[2])
+    kind, preload, private = json.loads(sys.argv[2])
     sys.argv[:] = ["-c"]
     sys.path[:1] = [] if sys.path[0] == "" else sys.path[:1]
     for number in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM):
@@ -88,6 +89,7 @@ def main() -> None:
     channel.sendall(_line({"problem": problem}))
     if not problem:
         Server(channel, runs.serve).serve()
+        shutil.rmtree(private, ignore_errors=True)  # a parent that was killed did not
     os._exit(0)  # the parent waits, and nothing of an interpreter's end is of use
 
 

@@ -24,7 +24,7 @@ def make_engine(name: str, preload: tuple[str, ...] = ()) -> ForkedProcesses:
     from pytest_mitosis.run.upcoming import has_forks, start_server
 
     private = Path(tempfile.mkdtemp(prefix="mitosis-"))
-    server = start_server(name, preload, private / "ipython") if has_forks() else None
+    server = start_server(name, preload, private) if has_forks() else None
     # After it: what is imported from here on is imported while the server does the same.
     from pytest_mitosis.run.warm import ForkedProcesses
 

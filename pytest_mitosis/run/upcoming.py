@@ -34,17 +34,26 @@ def has_forks() -> bool:
     return hasattr(os, "fork") and hasattr(os, "waitid")
 
 
-def start_server(kind: str, preload: tuple[str, ...], ipython: Path) -> UpcomingServer:
-    """Start a server of processes of a kind; it is of use once it says so."""
+def start_server(kind: str, preload: tuple[str, ...], private: Path) -> UpcomingServer:
+    """Start a server of processes of a kind; it is of use once it says so.
+
+    ``private`` is a folder of the session's, which the server removes when its parent is gone.
+    """
     ours, theirs = socket.socketpair()
     with theirs:
         process = subprocess.Popen(
-            [sys.executable, "-c", _START, str(theirs.fileno()), json.dumps([kind, preload])],
+            [
+                sys.executable,
+                "-c",
+                _START,
+                str(theirs.fileno()),
+                json.dumps([kind, preload, str(private)]),
+            ],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             pass_fds=[theirs.fileno()],
-            env=trial_environment(ipython, {}),
+            env=trial_environment(private / "ipython", {}),
             start_new_session=True,  # Ctrl-C is for this process, which then ends trials
         )
     ours.setblocking(False)

@@ -196,6 +196,6 @@ class ForkedProcesses:
 
     async def _new_server(self) -> ForkServer:
         server, self._spawned = self._spawned, None
-        server = server or ForkServer.spawn(self._name, self.preload, self._private / "ipython")
+        server = server or ForkServer.spawn(self._name, self.preload, self._private)
         await server.ready()
         return server

@@ -41,7 +41,9 @@ async def ran(warm: Warm, source: str) -> int:
 
 
 async def running_server(folder: Path, kind: str = "process") -> ForkServer:
-    server = ForkServer.spawn(kind, (), folder / "ipython")
+    private = folder / "private"
+    private.mkdir()
+    server = ForkServer.spawn(kind, (), private)
     await server.ready()
     return server
 
@@ -104,6 +106,7 @@ def test_forks_end_with_the_server_and_its_parent(tmp_path):
     for pid in asyncio.run(pids()):
         with pytest.raises(ProcessLookupError):
             os.kill(pid, 0)
+    assert not (tmp_path / "private").exists()  # which nobody else is there to remove
 
 
 @pytest.mark.parametrize(
