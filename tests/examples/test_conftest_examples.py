@@ -175,7 +175,6 @@ def test_ctrl_c_ends_what_the_command_launcher_runs_and_what_waits(clone):
         cwd=example,
         stdout=subprocess.PIPE,
         text=True,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )
     deadline = time.monotonic() + 60
     pattern = "trials/orbit/*years=400*/*"

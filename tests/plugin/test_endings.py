@@ -327,8 +327,6 @@ def _stop_while_asleep(project, how, *arguments):
         stderr=subprocess.STDOUT,
         text=True,
         start_new_session=True,
-        # What runs the tests in the background may have had Ctrl-C ignored.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )
     with session:
         deadline = time.monotonic() + 60

@@ -356,7 +356,6 @@ def session(project, *arguments, **options):
             "stderr": subprocess.STDOUT,
             "text": True,
             "start_new_session": True,
-            "preexec_fn": lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
             **options,
         },
     )
