@@ -7,6 +7,7 @@ its driver is gone.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import struct
@@ -30,11 +31,11 @@ class Wire:
         self._pid = os.getpid()
 
     def send(self, kind: str, **content: Any) -> None:
-        """Send an event."""
+        """Send an event, if there is still a driver."""
         if os.getpid() != self._pid:
             return
         data = json.dumps({"kind": kind, **content}, default=self._default).encode("ascii")
-        with self._lock:
+        with self._lock, contextlib.suppress(OSError):  # that it is gone is told by `receive`
             self.channel.sendall(_SIZE.pack(len(data)) + data)
 
     def receive(self) -> dict[str, Any] | None:
