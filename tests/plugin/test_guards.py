@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import shutil
 import subprocess
 import sys
@@ -155,6 +156,7 @@ def test_one_name_is_one_lock_in_every_pipeline(project):
     ids=["time", "set order", "unseeded"],
 )
 def test_irreproducible_value_is_never_locked(project, value, found):
+    random.seed()  # another test in this process may have left it as a trial begins with it
     project.commit({"exp_fit.py": FIT % value})
     result = project.run(*LOW)
     assert result.ret == 1

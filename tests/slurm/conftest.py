@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -61,6 +62,9 @@ def start_what_waits(cluster, count):
         return lines if len(lines) == count else []
 
     cluster.until(pending)
+    # Of a job that is killed and starts within one second Slurm takes the new credential for the
+    # revoked one, and the job for failed.
+    time.sleep(1.1)
     for one in pending():
         cluster.run("scontrol", "update", f"jobid={one}", "StartTime=now")
 
