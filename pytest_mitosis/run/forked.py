@@ -152,7 +152,7 @@ def serve(life: socket.socket, arguments: dict[str, Any]) -> None:
     app.init_path()
     app.init_signal()
     app.session.session = new_id()
-    WireSession.wire = wire = Wire(life, default=json_default)
+    WireSession.wire = wire = Wire(life, default=_plain)
     own_streams()
     loop = IOLoop.current()
     STOPPING.watch(
@@ -168,3 +168,11 @@ async def _take(kernel: TrialKernel, wire: Wire, request: dict[str, Any]) -> Non
         await kernel.dispatch_shell(request["message"])
     else:
         answer(wire, request, kernel.shell.user_ns)
+
+
+def _plain(value: object) -> object:
+    """What stands in a message for an object that JSON does not know."""
+    try:
+        return json_default(value)
+    except TypeError:
+        return repr(value)
