@@ -6,6 +6,7 @@ Reads folders only; never imports experiments.
 from __future__ import annotations
 
 import pickle
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -76,9 +77,16 @@ def load_trials(
         If no trial has that experiment, status or parameter, or code versions are mixed.
     StoreError
         If there is no store.
+
+    Warns
+    -----
+    UserWarning
+        If trials are left out because their manifests cannot be read.
     """
     store = find_store(trials_folder)
     catalogue = Catalogue(store, drafts=drafts)
+    if left_out := say_left_out(catalogue):
+        warnings.warn(left_out, stacklevel=2)
     is_all = not (experiment or latest or status is not None or official is not None or parameters)
     if is_all and not (values or artifacts or strict):
         return _whole_frame(catalogue)
@@ -92,6 +100,17 @@ def load_trials(
     if latest:
         table = only_latest(table)
     return _complete(table, catalogue, trials_folder, values, artifacts, strict)
+
+
+def say_left_out(catalogue: Catalogue) -> str:
+    """That some trials cannot be read, in a sentence; empty if all can be."""
+    found = sorted(map(str, catalogue.damaged()))
+    if not found:
+        return ""
+    trials = "1 trial is" if len(found) == 1 else f"{len(found)} trials are"
+    more = f" and {len(found) - 3} more" if len(found) > 3 else ""
+    words = f"{trials} left out, whose trial.json cannot be read: {', '.join(found[:3])}{more}"
+    return f"{words}; pytest-mitosis verify says what is wrong"
 
 
 def find_store(trials_folder: str | Path | None) -> Path:

@@ -50,7 +50,9 @@ def find_trial(store: Path, text: str) -> Trial:
 def _by_id(store: Path, prefix: str) -> Trial:
     catalogue = Catalogue(store, drafts=True)
     folders = [
-        folder for folder in catalogue.folders() if folder.name.partition("-")[2].startswith(prefix)
+        folder
+        for folder in (*catalogue.folders(), *catalogue.damaged())
+        if folder.name.partition("-")[2].startswith(prefix)
     ]
     if not folders:
         exists = sorted({one.parent.parent.name for one in catalogue.folders()})

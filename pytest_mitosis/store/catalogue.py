@@ -39,12 +39,13 @@ _SETTLED_AFTER_NS = 10 * 10**9
 and clocks of file servers that are late by some."""
 
 # Listings as marshal takes them. Of a trial: signature of its trial.json, whether that is settled,
-# and one of the three words below. Of a spec and of an experiment: signature and whether settled,
+# and one of the words below. Of a spec and of an experiment: signature and whether settled,
 # then what is in it by name.
 _TrialEntry = tuple[Signature, bool, str]
 _SpecEntry = tuple[Signature, bool, dict[str, _TrialEntry]]
 _Listing = tuple[Signature, bool, dict[str, _SpecEntry]]
-_NO_TRIAL, _ENDED, _RUNNING = "", "ended", "running"
+_NO_TRIAL, _ENDED, _RUNNING, _DAMAGED = "", "ended", "running", "damaged"
+_READABLE = frozenset({_ENDED, _RUNNING})
 _MANY = 100
 
 
@@ -73,6 +74,10 @@ class Catalogue:
     def folders(self) -> list[Path]:
         """The folders of all trials."""
         return [self._folder(place) for place in self._states]
+
+    def damaged(self) -> list[Path]:
+        """The folders of trials whose ``trial.json`` cannot be read; they are among no others."""
+        return [self._folder(place) for place, state in self._entries() if state == _DAMAGED]
 
     def signatures(self) -> dict[str, Signature]:
         """Of each trial what changes with its manifest, by its place; for asking what is new."""
@@ -119,23 +124,17 @@ class Catalogue:
     @cached_property
     def _states(self) -> dict[str, str]:
         """Ended or running, by the trial's place in the store."""
-        return {
-            f"{place}/{spec}/{trial}": entry[2]
-            for place, (_, _, specs) in self._listings.items()
-            for spec, (_, _, trials) in specs.items()
-            for trial, entry in trials.items()
-            if entry[2]
-        }
+        return {place: state for place, state in self._entries() if state in _READABLE}
 
     @cached_property
     def _running(self) -> set[str]:
-        return {
-            f"{place}/{spec}/{trial}"
-            for place, (_, _, specs) in self._listings.items()
-            for spec, (_, _, trials) in specs.items()
-            for trial, entry in trials.items()
-            if entry[2] == _RUNNING
-        }
+        return {place for place, state in self._entries() if state == _RUNNING}
+
+    def _entries(self) -> Iterator[tuple[str, str]]:
+        for place, (_, _, specs) in self._listings.items():
+            for spec, (_, _, trials) in specs.items():
+                for trial, entry in trials.items():
+                    yield f"{place}/{spec}/{trial}", entry[2]
 
     def _folder(self, place: str) -> Path:
         return Path(f"{self._top}/{place}")
@@ -240,7 +239,7 @@ class Catalogue:
         try:
             manifest = read_manifest(self._folder(place))
         except StoreError:
-            return sign, settled, _NO_TRIAL  # claimed this moment, or half a trial
+            return sign, False, _DAMAGED  # tried again each time: a file server may have stumbled
         if before is None or before[0] != sign or not self._is_known(place, manifest):
             self._fresh[place] = manifest
         return sign, settled, _RUNNING if manifest["status"] == Status.RUNNING else _ENDED
@@ -286,7 +285,8 @@ def _left(place: str, before: _Listing | None, after: _Listing | None) -> Iterat
         if now is entry:
             continue
         for trial, (_, _, state) in entry[2].items():
-            if state and not (now and trial in now[2] and now[2][trial][2]):
+            is_left = now is not None and trial in now[2] and now[2][trial][2] in _READABLE
+            if state in _READABLE and not is_left:
                 yield f"{place}/{spec}/{trial}"
 
 

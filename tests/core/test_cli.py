@@ -16,6 +16,7 @@ import pytest
 from factories import put
 from stores import COMMIT, add_trial, lock, variant
 
+from pytest_mitosis import load_trials
 from pytest_mitosis.read import cli
 from pytest_mitosis.store.catalogue import read_manifests
 from pytest_mitosis.store.files import read_json, write_json
@@ -131,6 +132,24 @@ def test_trial_is_found_by_id_by_folder_and_as_the_latest(call, store, name):
     _, out, _ = call("show", name, "--json")
     expected = "7f9xxxaa" if name == "fit_eval[noise=low]" else "k2m9xwq1"
     assert json.loads(out)["id"] == expected
+
+
+def test_trial_that_cannot_be_read_is_no_trial_that_is_not_there(call, store):
+    fill(store)
+    (manifest,) = store.glob("*/*/*-k2m9xwq1/trial.json")
+    manifest.write_text('{"schema": 1, ')
+    told = (
+        f"1 trial is left out, whose trial.json cannot be read: {manifest.parent}; "
+        "pytest-mitosis verify says what is wrong"
+    )
+    code, out, error = call("ls", "--json")
+    assert (code, error) == (0, f"{told}\n")
+    assert {row["id"] for row in json.loads(out)} == {"7f3k2qaa", "7f9xxxaa"}
+    code, _, error = call("show", "k2m9")
+    assert code == 13
+    assert error.startswith(f"ERROR: {manifest} is no valid JSON: ")
+    with pytest.warns(UserWarning, match="1 trial is left out, whose trial.json cannot be read"):
+        assert len(load_trials(trials_folder=store)) == 2
 
 
 def test_show_is_safe_to_print_and_complete(call, store):

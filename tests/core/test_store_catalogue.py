@@ -87,6 +87,21 @@ def test_unchanged_trials_are_not_read_again(store, monkeypatch):
     )
 
 
+def test_trial_that_cannot_be_read_is_told_until_it_can(store):
+    file = store / "fit_eval/noise=low,seed=0/1-k2m9xwq0/trial.json"
+    read_manifests(store)
+    text = file.read_text()
+    file.write_text(text[:20])
+    for _ in range(2):
+        found = Catalogue(store)
+        assert found.damaged() == [file.parent]
+        assert file.parent not in found.folders()
+        assert len(found.trials()) == 4
+    file.write_text(text)
+    assert Catalogue(store).damaged() == []
+    assert len(read_manifests(store)) == 5
+
+
 def test_change_of_the_last_seconds_is_read_in_any_case(store, monkeypatch):
     monkeypatch.setattr(module, "_SETTLED_AFTER_NS", 3600 * 10**9)
     read_manifests(store)
