@@ -32,8 +32,8 @@ async def answered(word: Coroutine[Any, Any, Any], process: TrialProcess, output
         first = asyncio.FIRST_COMPLETED
         await asyncio.wait([answer, process.died], timeout=STARTUP_SECONDS, return_when=first)
     finally:
-        answered = answer.done() or not answer.cancel()
-    if answered and not answer.exception():
+        has_come = answer.done() or not answer.cancel()
+    if has_come and not answer.exception():
         return
     if process.died.done():
         raise ProcessFailed(explain_death(process.died.result(), output))
