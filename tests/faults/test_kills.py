@@ -228,16 +228,20 @@ def test_processes_that_wait_for_trials_end_with_the_session(tmp_path, launcher,
     options = ["--exp", "grid", "--seeds", "0-7", "--exp-jobs", "2", "--exp-launcher", launcher]
     options += ["-x"] if how == "-x" else []
     session = one.start(*options)
-    deadline = time.monotonic() + 60
-    while len(one.parties(session.pid).get("trial", ())) < 4:  # two run, two wait
-        assert session.poll() is None, (tmp_path / "session.txt").read_text()
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-    if how == "-x":
-        project.write("flag", "")
-    else:
-        session.send_signal(signal.SIGINT if how == "Ctrl-C" else signal.SIGKILL)
-    assert session.wait(60) == {"Ctrl-C": 2, "-x": 1, "killed": -signal.SIGKILL}[how]
-    if how != "killed":
-        assert processes(one.mark) == {}, "all has ended before pytest has"
+    try:
+        deadline = time.monotonic() + 60
+        while len(one.parties(session.pid).get("trial", ())) < 4:  # two run, two wait
+            assert session.poll() is None, (tmp_path / "session.txt").read_text()
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        if how == "-x":
+            project.write("flag", "")
+        else:
+            session.send_signal(signal.SIGINT if how == "Ctrl-C" else signal.SIGKILL)
+        assert session.wait(60) == {"Ctrl-C": 2, "-x": 1, "killed": -signal.SIGKILL}[how]
+        if how != "killed":
+            assert processes(one.mark) == {}, "all has ended before pytest has"
+    finally:
+        session.kill()
+        session.wait()
     assert one.await_end() == {}
