@@ -1,7 +1,7 @@
 """A Jupyter kernel in a fork, from the fork to its last cell.
 
 It is ipykernel's, but for how its messages travel: over the socket that the fork was born with, and
-not over five of ZeroMQ's with a thread each, which cost more than all that a small trial does. The
+not over five of ZeroMQ's, which with their threads cost more than all that a small trial does. The
 kernel is made once, before the fork, and each trial has a copy of it that nothing ran in. It knows
 no trial yet: variables, working directory and the file of printed text come with the first request.
 Runs in the trial's own process, but for `prepare`.
@@ -139,7 +139,7 @@ def prepare() -> None:
     app = TrialKernelApp.instance(config=config, session=WireSession(key=b""), log_level=40)
     before = dict(os.environ)
     app.initialize([])
-    sys.path.remove("")  # the working directory is none yet
+    sys.path[:] = [one for one in sys.path if one]  # the working directory is none yet
     SET_BY_KERNEL.update(set(os.environ.items()) - set(before.items()))
     app.log.setLevel(app.log_level)  # else records are made and then dropped
     rehearse(app.shell)

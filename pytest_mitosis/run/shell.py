@@ -1,7 +1,7 @@
 """A trial's process without Jupyter: IPython's shell, and what its cells show sent as it comes.
 
 Runs in the trial's own process, a fork or a new interpreter. Gives the same cells and outputs as a
-kernel, without its sockets and threads.
+kernel, without its event loop and messages.
 """
 
 from __future__ import annotations
