@@ -9,6 +9,7 @@ Runs in the trial's own process, but for `prepare`.
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import functools
 import os
@@ -154,6 +155,7 @@ def serve(life: socket.socket, arguments: dict[str, Any]) -> None:
     app.session.session = new_id()
     WireSession.wire = wire = Wire(life, default=_plain)
     own_streams()
+    asyncio.set_event_loop(asyncio.new_event_loop())  # else tornado's has a warning of asyncio's
     loop = IOLoop.current()
     STOPPING.watch(
         lambda: wire.forward(functools.partial(loop.add_callback, _take, app.kernel, wire))

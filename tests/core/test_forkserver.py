@@ -76,6 +76,22 @@ def test_fork_finds_libraries_and_nothing_of_the_user_in_memory(tmp_path, monkey
 
 
 @pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(("name", "value"), [("PYTHONSAFEPATH", "1"), ("PYTHONWARNINGS", "error")])
+def test_forks_do_with_what_a_person_has_python_do(tmp_path, monkeypatch, kind, name, value):
+    monkeypatch.setenv(name, value)
+
+    async def seen() -> Any:
+        server = await running_server(tmp_path, kind)
+        warm = await KINDS[kind]().start(server, tmp_path / "output")
+        found = await asked(warm, tmp_path, f"__import__('os').environ[{name!r}]")
+        await warm.end()
+        await server.close()
+        return found
+
+    assert asyncio.run(seen()) == value
+
+
+@pytest.mark.parametrize("kind", KINDS)
 def test_no_cell_has_run_in_a_fork_and_none_sees_what_runs_in_another(tmp_path, kind):
     async def seen() -> tuple[list[int], list[bool]]:
         server = await running_server(tmp_path, kind)
