@@ -86,7 +86,8 @@ def main() -> None:
     settle()
     gc.collect()
     gc.freeze()  # what is here stays as it is: no copies of pages for counting it
-    channel.sendall(_line({"problem": problem}))
+    with contextlib.suppress(OSError):  # a parent that is gone by now is told by what is received
+        channel.sendall(_line({"problem": problem}))
     if not problem:
         Server(channel, runs.serve).serve()
         shutil.rmtree(private, ignore_errors=True)  # a parent that was killed did not
@@ -125,7 +126,9 @@ class Server:
             if self._woken in ready:
                 self._reap()
             if self._channel.fileno() in ready:
-                line, fds, _, _ = socket.recv_fds(self._channel, 1 << 20, 2)
+                line, fds = b"", list[int]()
+                with contextlib.suppress(ConnectionError):  # it left an answer unread
+                    line, fds, _, _ = socket.recv_fds(self._channel, 1 << 20, 2)
                 if not line:
                     break
                 while not line.endswith(b"\n"):
@@ -138,7 +141,8 @@ class Server:
         if pid:
             self._told[pid] = told
             os.close(life)
-            self._channel.sendall(_line({"pid": pid}))
+            with contextlib.suppress(OSError):  # the next that is received is the end then
+                self._channel.sendall(_line({"pid": pid}))
             return
         try:
             self._become_trial()

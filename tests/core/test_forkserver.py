@@ -125,6 +125,15 @@ def test_forks_end_with_the_server_and_its_parent(tmp_path):
     assert not (tmp_path / "private").exists()  # which nobody else is there to remove
 
 
+def test_server_whose_parent_is_gone_before_it_is_up_removes_what_it_made(tmp_path):
+    private = tmp_path / "private"
+    private.mkdir()
+    server = ForkServer.spawn("kernel", (), private)
+    server._channel.close()
+    assert server.process.wait(60) == 0
+    assert not private.exists()
+
+
 @pytest.mark.parametrize(
     ("source", "code"),
     [
