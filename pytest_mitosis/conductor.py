@@ -159,6 +159,7 @@ class Conductor:
 
         Those that a launcher lost when it failed are recorded as crashed.
         """
+        self.live.hide()
         stopped, deadline = list(self.under_way), time.monotonic() + PATIENCE
         for handle in stopped:
             try:

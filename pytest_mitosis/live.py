@@ -1,7 +1,7 @@
 """Live lines: one for each running trial, below what pytest prints; in a log, now and then.
 
 Runs in the pytest process that has the terminal. On a terminal the lines are drawn while pytest
-waits for a trial, and gone, the cursor where it was, before pytest prints again.
+waits for a trial, and gone before pytest prints again.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ class Live:
     clock: Callable[[], float] = time.monotonic
     seconds: dict[str, list[float]] = field(default_factory=dict)
     told: float | None = None
-    drawn: int = 0
+    drawn: bool = False
 
     @property
     def terminal(self) -> Any:  # Any: a private class of pytest's
@@ -103,22 +103,21 @@ class Live:
                 self.session.say(f"and {len(running) - MOST_LINES} more")
 
     def hide(self) -> None:
-        """Take the lines away; the cursor is where pytest left it."""
+        """Take the lines away; the cursor stays where pytest left it."""
         if not self.drawn:
             return
-        terminal = self.terminal
         with uncaptured(self.session.config):
-            terminal._tw.flush()
-            stream = terminal._tw._file
-            column = terminal._tw.width_of_current_line % size_of(stream).columns
-            stream.write(f"\x1b[{self.drawn}A\x1b[{column + 1}G\x1b[J")
+            stream = self.terminal._tw._file
+            stream.write("\x1b[J")
             stream.flush()
-        self.drawn = 0
+        self.drawn = False
 
     def _draw(self, writer: Any, lines: list[str]) -> None:
         """Write below the line pytest is at, straight to its file, so that it need not know.
 
-        No line may wrap and none may scroll away, or `hide` would not find back.
+        No line may wrap and none may scroll away, or the cursor would not find back. It does so
+        in the same write: Ctrl-C may come between any two steps here, and `hide` is right after
+        each of them.
         """
         from rich.cells import cell_len, set_cell_size
 
@@ -127,14 +126,18 @@ class Live:
         if len(lines) > room:
             kept = lines[: max(0, room - 1)]
             lines = [*kept, f"and {len(lines) - len(kept)} more"][:room]
+        if not lines:
+            return
         widest = size.columns - 1
         shown = [f" {line}" for line in lines]
         shown = [one if cell_len(one) <= widest else set_cell_size(one, widest) for one in shown]
+        column = writer.width_of_current_line % size.columns
+        back = f"\x1b[{len(shown)}A\x1b[{column + 1}G"
         with uncaptured(self.session.config):
             writer.flush()
-            writer._file.write("".join(f"\n\r{line}" for line in shown))
+            self.drawn = True
+            writer._file.write("".join(f"\n\r{line}" for line in shown) + back)
             writer._file.flush()
-        self.drawn = len(shown)
 
 
 def size_of(stream: Any) -> os.terminal_size:  # Any: a text stream

@@ -259,6 +259,7 @@ class Schedule:
 
     def _leave_running(self) -> None:
         """Let the cluster go on with what it has, unless Ctrl-C is pressed again."""
+        self.conductor.live.hide()
         count = len(self.conductor.under_way)
         trials = "1 trial goes on" if count == 1 else f"{count} trials go on"
         try:

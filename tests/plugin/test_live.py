@@ -141,6 +141,52 @@ def test_ctrl_c_takes_the_lines_away(lively):
     assert terminal.text.count("interrupted") >= 2
 
 
+INTERRUPTER = """
+    import os
+    import signal
+    from pytest_mitosis.live import Live
+
+    draw, hide = Live._draw, Live.hide
+
+    class Interrupted:
+        'A terminal where Ctrl-C is pressed as soon as some word is on it, once.'
+
+        def __init__(self, file):
+            self.file = file
+
+        def __getattr__(self, name):
+            return getattr(self.file, name)
+
+        def write(self, text):
+            self.file.write(text)
+            if WORD in text:
+                self.file.flush()
+                Live._draw, Live.hide = draw, hide
+                os.kill(os.getpid(), signal.SIGINT)
+
+    def interrupted(method):
+        def wrapped(live, *arguments):
+            writer = live.terminal._tw
+            kept, writer._file = writer._file, Interrupted(writer._file)
+            try:
+                return method(live, *arguments)
+            finally:
+                writer._file = kept
+        return wrapped
+
+    Live._draw, Live.hide = interrupted(draw), interrupted(hide)
+"""
+
+
+@pytest.mark.parametrize("word", ["loss=", "\x1b[J"], ids=["drawn", "hidden"])
+def test_ctrl_c_while_lines_are_drawn_takes_them_away(lively, word):
+    lively.commit({"conftest.py": INTERRUPTER.replace("WORD", repr(word))})
+    terminal = session(lively, rows=24, columns=100)
+    assert terminal.end() == 2
+    assert "loss=" not in terminal.text
+    assert terminal.text.count("interrupted") >= 2
+
+
 def test_pipe_gets_no_lines(lively):
     let_go(lively)
     done = lively.run_apart("--exp", "slow", "--eval-param", "n=1", "--eval-param", "n=2")
