@@ -93,6 +93,7 @@ class Collection:
             if missing and not hasattr(item.config, "workerinput"):
                 raise pytest.UsageError(missing)
 
+    @pytest.hookimpl(tryfirst=True)
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         """Emitted once items are selected; if one is sure to run, what runs it comes up."""
         options = session.config.option

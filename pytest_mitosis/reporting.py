@@ -46,8 +46,16 @@ class Reporter:
         self.session = session
         self.rows: list[Row] = []
 
-    def pytest_report_header(self) -> str:
-        """Emitted at the start, in the controller."""
+    def pytest_report_header(self, config: pytest.Config) -> str | None:
+        """Emitted at the start; xdist's controller hears of no collection."""
+        return self._store_line() if config.pluginmanager.hasplugin("dsession") else None
+
+    def pytest_report_collectionfinish(self, config: pytest.Config) -> str | None:
+        """Emitted once items are selected: what runs trials comes up while this is looked up."""
+        shows_header = config.get_verbosity() >= 0 and not config.getoption("no_header")
+        return self._store_line() if shows_header else None
+
+    def _store_line(self) -> str:
         from pytest_mitosis.store.folder import count_trials
         from pytest_mitosis.store.locks import iterate_locks
 

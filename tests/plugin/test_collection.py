@@ -140,6 +140,29 @@ def test_plain_pytest_never_collects_experiments(project):
     assert not project.store.exists()
 
 
+@pytest.mark.parametrize(
+    ("options", "before"),
+    [
+        ((), "collected 1 item"),
+        (("--collect-only",), "collected 1 item"),
+        (("-n", "1"), "test session starts"),
+        (("-q",), None),
+        (("--no-header",), None),
+    ],
+    ids=str,
+)
+def test_store_and_commit_are_told_once_before_the_trials(project, options, before):
+    project.commit({"exp_one.py": "def exp_one(): return {'main': 1}\n"})
+    lines = project.run_apart("--exp", "one", *options).stdout.splitlines()
+    told = [
+        n for n, line in enumerate(lines) if line.startswith("mitosis: store trials · 0 trials")
+    ]
+    assert len(told) == (before is not None)
+    if before is not None:
+        assert before in "\n".join(lines[: told[0]])
+        assert not any(line.startswith("exp_one.py") for line in lines[: told[0]])
+
+
 def test_experiments_beside_tests_of_the_same_file_leave_tests_alone(project):
     project.commit({"exp_one.py": "def exp_one(): return {'main': 1}\ndef test_it(): assert 0\n"})
     result = project.run("exp_one.py")

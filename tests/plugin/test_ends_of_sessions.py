@@ -43,7 +43,7 @@ LATER = {
 @pytest.mark.parametrize("jobs", ["1", "2"])
 def test_server_starts_before_what_takes_time_to_import(project, jobs):
     project.commit({"exp_one.py": ONE, "conftest.py": LOOKS, ".gitignore": "modules.json\n"})
-    done = project.run_apart("-q", "--exp", "one", "--exp-jobs", jobs)
+    done = project.run_apart("--exp", "one", "--exp-jobs", jobs)
     assert done.returncode == 0, done.stdout
     assert not LATER & set(json.loads((project.path / "modules.json").read_text()))
 
@@ -76,7 +76,8 @@ def test_what_can_wait_is_not_done_while_trials_begin_together(project, jobs, is
 )
 def test_objects_are_searched_at_the_end_only_if_something_ran_here(project, options, is_spared):
     test = "def test_area():\n    assert 0.5 * 3 * 4 == 6.0\n"
-    project.commit({"exp_one.py": ONE, "test_area.py": test, "conftest.py": LOOKS})
+    ignored = {".gitignore": "modules.json\n"}
+    project.commit({"exp_one.py": ONE, "test_area.py": test, "conftest.py": LOOKS, **ignored})
     done = project.run_apart(*options)
     assert done.returncode == 0, done.stdout
     assert json.loads((project.path / "frozen.json").read_text()) is is_spared
