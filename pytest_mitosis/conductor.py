@@ -43,6 +43,7 @@ class Conductor:
     fault: Exception | None = None  # what the launcher raised when it was waited for
     while_waiting: Callable[[], None] = lambda: None  # the schedule starts more meanwhile
     to_come: Callable[[], int] = lambda: 0  # how many more the schedule may start
+    holds_back: bool = False  # none starts in another's place before that one is recorded
 
     @property
     def launcher(self) -> Launcher:
@@ -59,7 +60,10 @@ class Conductor:
         """How many more trials may start."""
         if self.session.site is not None:
             return 1  # the cluster's queue has room for all
-        return self.session.jobs - len(self.under_way)
+        jobs = self.session.jobs
+        running = [one for one in self.under_way if self.holds_back or not _is_gone(one)]
+        # Those to be recorded need no slot, but shall not pile up behind slow pages.
+        return min(jobs - len(running), 2 * jobs - len(self.under_way))
 
     def allot(self, order: Order, allotment: Allotment) -> None:
         """Keep what a trial has of the machine until it ends."""
@@ -94,7 +98,8 @@ class Conductor:
         from pytest_mitosis.run.loop import LoopLauncher
 
         if isinstance(self.launcher, LoopLauncher) and self.session.jobs > 1:
-            self.launcher.expect(self.to_come(), self.session.jobs)
+            ahead = not self.holds_back
+            self.launcher.expect(self.to_come(), self.session.jobs, ahead=ahead)
 
     def run(self, order: Order) -> tuple[Trial, Outcome]:
         """Run a begun trial to its end; on Ctrl-C to its end as interrupted."""
@@ -124,6 +129,8 @@ class Conductor:
         finally:
             self.live.hide()
         self.under_way = [one for one in self.under_way if one not in ended]
+        for one in filter(_is_gone, self.under_way):
+            self._give_back(one.order.folder)
         for one in ended:
             done = self.running.pop(one.order.folder)
             self.live.learn(done.job.experiment, self.live.clock() - done.started)
@@ -194,6 +201,11 @@ class Conductor:
                 if place_of(folder) is None and read_manifest(folder)["status"] == Status.RUNNING:
                     assert self.fault is not None
                     record_failed(folder, self.fault)
+
+
+def _is_gone(handle: Handle) -> bool:
+    """Whether the trial's process has ended; where a launcher cannot say, whether all has."""
+    return getattr(handle, "is_gone", handle.is_done)()
 
 
 def _not_taken(order: Order, error: Exception) -> Handle:

@@ -69,6 +69,7 @@ class Schedule:
         # --sw goes on after the item that failed, so none before it may be left out.
         self.is_ordered = bool(session.config.getoption("stepwise", False))
         self._sort(session.items)
+        self.conductor.holds_back = self._may_be_the_last
         try:
             self._run(session)
         except session.Interrupted:  # a KeyboardInterrupt of pytest's own, for shouldstop

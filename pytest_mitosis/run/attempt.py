@@ -7,6 +7,7 @@ folder, neither pytest nor other trials.
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
 import signal
 import time
 from dataclasses import dataclass, field, replace
@@ -47,6 +48,8 @@ class Attempt:
     """How long what can wait is to wait once the process is up, as others begin as well."""
     _stop: asyncio.Event = field(default_factory=asyncio.Event)
     is_up: asyncio.Event = field(default_factory=asyncio.Event)
+    gone: concurrent.futures.Future[None] = field(default_factory=concurrent.futures.Future)
+    """Done once the process has ended, while the trial is still to be recorded."""
     _opened: asyncio.Event = field(default_factory=asyncio.Event)
     _started: float = field(default_factory=time.perf_counter)
     _process: TrialProcess | None = None
@@ -80,6 +83,7 @@ class Attempt:
         save_notebook(built.notebook, folder)
         async with heartbeat(folder):
             status, failure = await self._drive(built)
+            self.gone.set_result(None)
         duration = round(time.perf_counter() - self._started, 6)
         outcome = Outcome(status, started, now(), duration, failure=failure)
         return self.run.told(outcome) if self.run is not None else outcome, built

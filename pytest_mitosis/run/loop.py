@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from pytest_mitosis.run.launcher import Handle, Launcher, Order
     from pytest_mitosis.run.process import Engine
 
+TURN_SECONDS = 0.05
+"""How long a trial that ended waits to be recorded while the next one takes its place."""
 STOPPING = ("SIGTERM", "SIGHUP")
 
 
@@ -40,6 +42,10 @@ class LoopHandle:
     def is_done(self) -> bool:
         """Whether the trial has ended and is recorded."""
         return self.future.done()
+
+    def is_gone(self) -> bool:
+        """Whether the trial's process has ended; the trial may still have to be recorded."""
+        return self.attempt.gone.done() or self.is_done()
 
     def result(self) -> tuple[Trial, Outcome]:
         """The recorded trial and what its job left; waits for the end."""
@@ -58,6 +64,7 @@ class LoopLauncher:
         self._signals = contextlib.ExitStack()
         self._is_closed = False
         self._settle = 0.0
+        self._turn = 0.0
 
     def __enter__(self) -> Self:
         return self
@@ -69,22 +76,34 @@ class LoopLauncher:
         """Start a trial and return at once."""
         loop = self._running_loop()
         attempt = Attempt(order, self._engine, self.grace, self._settle)
-        future = asyncio.run_coroutine_threadsafe(record(order, attempt), loop)
+        future = asyncio.run_coroutine_threadsafe(self._run(order, attempt), loop)
         handle = LoopHandle(order, future, attempt)
         self._handles.add(handle)
         future.add_done_callback(lambda _: self._handles.discard(handle))
         return handle
 
-    def expect(self, trials: int, at_once: int) -> None:
-        """Say that ``trials`` more may come, ``at_once`` of them at a time, if the engine cares."""
+    async def _run(self, order: Order, attempt: Attempt) -> tuple[Trial, Outcome]:
+        return await record(order, attempt, lambda: asyncio.sleep(self._turn))
+
+    def expect(self, trials: int, at_once: int, *, ahead: bool) -> None:
+        """Say that ``trials`` more may come, ``at_once`` of them at a time, if the engine cares.
+
+        ``ahead`` are those that take the place of one that is gone and not yet recorded.
+        """
         expect = getattr(self._engine, "expect", None)
         if expect is not None:
             self._settle = SETTLE_SECONDS if at_once > 1 else 0.0
+            self._turn = TURN_SECONDS if at_once > 1 and trials and ahead else 0.0
             self._running_loop().call_soon_threadsafe(expect, trials, at_once)
 
     def wait(self, handles: Collection[Handle], timeout: float | None = None) -> list[Handle]:
-        """Those of ``handles`` that are done; waits up to ``timeout`` seconds for the first."""
-        futures = [one.future for one in handles if isinstance(one, LoopHandle)]
+        """Those of ``handles`` that are done; waits up to ``timeout`` seconds for the first.
+
+        None, and earlier, if a process ends meanwhile: another trial may have its place.
+        """
+        ours = [one for one in handles if isinstance(one, LoopHandle)]
+        futures: list[concurrent.futures.Future[Any]] = [one.future for one in ours]
+        futures += [one.attempt.gone for one in ours if not one.is_gone()]
         first = concurrent.futures.FIRST_COMPLETED
         concurrent.futures.wait(futures, timeout=timeout, return_when=first)
         return [one for one in handles if one.is_done()]

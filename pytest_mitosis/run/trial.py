@@ -28,6 +28,7 @@ from pytest_mitosis.store.folder import (
 from pytest_mitosis.store.rescue import rescue
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
     from pathlib import Path
 
     from pytest_mitosis.model import Job, Trial
@@ -55,10 +56,13 @@ def begin_trial(job: Job, folder: Path, provenance: dict[str, object]) -> None:
     write_json(folder / MANIFEST, manifest_of(job, provenance))
 
 
-async def record(order: Order, attempt: Runs) -> tuple[Trial, Outcome]:
+async def record(
+    order: Order, attempt: Runs, turn: Callable[[], Awaitable[None]]
+) -> tuple[Trial, Outcome]:
     """Run an order, render its page and write the final manifest.
 
-    What takes time and no waiting is done in another thread, so that other trials go on.
+    What takes time and no waiting is done in another thread, so that other trials go on; it begins
+    after ``turn``, once the process is gone.
 
     Raises
     ------
@@ -78,6 +82,7 @@ async def record(order: Order, attempt: Runs) -> tuple[Trial, Outcome]:
         raise
     finally:
         preparing.cancel()
+    await turn()
     try:
         return await asyncio.to_thread(finish_trial, order, outcome, built)
     except OSError as error:

@@ -96,6 +96,46 @@ def test_no_more_trials_run_than_were_asked_for(prepared):
     assert all(manifest(one)["metrics"]["main"] <= 2 for one in prepared.folders())
 
 
+SLOW_PAGES = """
+    import time
+    from pathlib import Path
+    from pytest_mitosis.run import trial
+
+    FLAGS = Path(__file__).parent / "flags"
+    render_page = trial.render_page
+
+    def began():
+        return len(list(FLAGS.glob("began-*")))
+
+    def render_slowly(*arguments):
+        deadline = time.monotonic() + 60
+        while began() < EXPECTED and time.monotonic() < deadline:
+            time.sleep(0.01)
+        time.sleep(0.5)
+        (FLAGS / f"seen-{began()}").touch()
+        render_page(*arguments)
+
+    trial.render_page = render_slowly
+"""
+
+
+@pytest.mark.parametrize(("options", "expected"), [((), 4), (("--maxfail=3",), 2)], ids=str)
+def test_others_begin_while_trials_that_ended_are_recorded(prepared, options, expected):
+    """As many as may run; none where a failure may still be the session's end."""
+    experiment = """
+        import meeting
+        def exp_slow(seed):
+            return meeting.meet(f"began-{seed}")
+    """
+    conftest = SLOW_PAGES.replace("EXPECTED", str(expected))
+    prepared.commit({"conftest.py": conftest, "exp_slow.py": experiment})
+    arguments = ("--exp", "slow", "--seeds", "0-7", "--exp-jobs", "2", *options)
+    assert prepared.run_apart(*arguments).returncode == 0
+    seen = [int(one.name.removeprefix("seen-")) for one in (prepared.path / "flags").glob("seen-*")]
+    assert min(seen) == expected
+    assert len(prepared.folders()) == 8
+
+
 FAILS = """
     import meeting
     lookup_dict = {"how": {"bad": 0, "long": 1, "later": 2}}
