@@ -65,8 +65,8 @@ class Fixtures:
         """Lock each variant name of the trial to its value, or refuse if it had another one.
 
         The first trial with a name creates the lock; of two sessions that lock one name at the
-        same time one wins, and the other one compares. A lock stays only if the trial's own
-        process found the same value under the name. Drafts do not ask for it.
+        same time one wins, and the other one compares. A new lock stays only if the process of a
+        trial found the same value under the name. Drafts do not ask for it.
         """
         item, runner = self.item, self.session.runner
         runner.lock_variants(item)

@@ -35,11 +35,13 @@ from pytest_mitosis.model import (
     Undescribable,
 )
 from pytest_mitosis.orders import CLAIM, HELD, Orders, spec_of_item
+from pytest_mitosis.plan.ids import format_part
 from pytest_mitosis.precedent import Precedents, Wait
 from pytest_mitosis.run.jobs import Describer
 from pytest_mitosis.run.launcher import Handle, LeftRunning, Order
 from pytest_mitosis.store.files import exists, store_errors
-from pytest_mitosis.store.locks import Held, Name, take_lock, withdraw
+from pytest_mitosis.store.locks import Held, Name, take_lock
+from pytest_mitosis.store.withdrawal import withdraw
 from pytest_mitosis.table import Refusal, Row, reused_row, row_of
 
 if TYPE_CHECKING:
@@ -155,10 +157,10 @@ class Runner:
             held.append(self._lock(binding))
 
     def settle_locks(self, item: pytest.Function) -> None:
-        """Keep the item's locks if its trial proved them, else withdraw those it created.
+        """Keep the item's locks if its trial proved them, else withdraw those that are new.
 
         A name is locked for good only once another process found the same value under it. Where
-        another session withdrew a lock this trial relied on, it is taken again.
+        one was withdrawn that this trial relied on, it is taken again.
         """
         if item.stash.get(LEFT, False):
             return
@@ -166,7 +168,9 @@ class Runner:
         taken = item.stash.get(HELD, None) or []
         for binding, held in zip(_tracked_variants(item), taken, strict=False):
             if not proven:
-                withdraw(held)
+                part, own = format_part("", binding.name), item.stash.get(CLAIM, None)
+                store, folder = self.session.project.trials_folder, own.folder if own else None
+                withdraw(held, self.session.began, store, part, folder)
             elif not exists(held.lock.file):
                 self._lock(binding)
 

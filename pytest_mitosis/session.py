@@ -22,6 +22,7 @@ from pytest_mitosis.plan.index import Index
 from pytest_mitosis.plan.official import reference_globs
 from pytest_mitosis.plan.references import LoadedExperiment, load_experiment
 from pytest_mitosis.plan.variants import expand, read_id, require_targets
+from pytest_mitosis.store.folder import now
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -100,6 +101,7 @@ class ExperimentSession:
     officials: Officials | None = None
     planned: dict[Path, dict[str, Planned]] = field(default_factory=dict)
     interrupted: list[Row] = field(default_factory=list)
+    began: str = field(default_factory=now)
     engine: ForkedProcesses | None = None
     """What the launcher will make processes with, if it comes up already."""
 

@@ -278,14 +278,17 @@ def iterate_trials(store: Path, *, drafts: bool = False) -> Iterator[Trial]:
             continue  # claimed this moment, or half a trial: not a trial yet
 
 
-def iterate_folders(store: Path, *, drafts: bool = False) -> Iterator[Path]:
-    """Folders of trials, found by their names alone."""
+def iterate_folders(store: Path, *, drafts: bool = False, part: str = "") -> Iterator[Path]:
+    """Folders of trials, found by their names alone; of those whose key may have ``part``."""
+    wanted = folder_name(part)
     tops = [store] + ([store / DRAFTS] if drafts else [])
     for top in tops:
         for experiment in _folders(top):
             if top == store and experiment.name in RESERVED:
                 continue
             for spec in _folders(experiment):
+                if wanted not in spec.name and "~" not in spec.name:  # one that is over-long
+                    continue
                 yield from (one for one in _folders(spec) if is_trial_name(one.name))
 
 

@@ -229,12 +229,6 @@ def copy_locks(locks: Path, renamed: Callable[[Name], Name | None]) -> list[Lock
     return [replace(lock, name=new) for lock, new in found]
 
 
-def withdraw(held: Held) -> None:
-    """Remove a lock this session created, because its value proved not to be reproducible."""
-    if held.is_new and current_lock_file(held.lock.file) == held.lock.file:
-        held.lock.file.unlink(missing_ok=True)
-
-
 def current_lock(locks: Path, name: Name) -> Lock | None:
     """The revision of the lock of ``name`` that is in force; ``None`` if it was never locked.
 

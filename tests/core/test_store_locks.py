@@ -24,7 +24,6 @@ from pytest_mitosis.store.locks import (
     relock,
     revisions,
     take_lock,
-    withdraw,
 )
 
 LOW = Name("fit_eval", "noise", "low")
@@ -120,16 +119,6 @@ def test_changed_source_is_a_note_unless_code_is_strict(tmp_path):
     message = refused(LockError, take_lock, tmp_path, LOW, code("9d41"), COMMIT, strict_code=True)
     assert message.splitlines()[1] == "  .  source of lab.fit:tv changed"
     assert take_lock(tmp_path, LOW, code("c833"), COMMIT, strict_code=True).notes == ()
-
-
-def test_withdrawn_lock_is_gone_only_if_this_call_made_it(tmp_path):
-    held = take_lock(tmp_path, LOW, describe(0.1), COMMIT)
-    withdraw(take_lock(tmp_path, LOW, describe(0.1), COMMIT))
-    assert held.lock.file.exists()
-    withdraw(held)
-    assert not held.lock.file.exists()
-    withdraw(held)
-    assert take_lock(tmp_path, LOW, describe(0.2), COMMIT).is_new
 
 
 def test_file_system_that_ignores_case_is_no_way_to_share_a_lock(tmp_path):
@@ -256,13 +245,6 @@ def test_lost_revision_is_not_taken_again(tmp_path):
     second.file.unlink()
     message = refused(StoreError, relock, tmp_path, LOW, describe(0.4), COMMIT, "why")
     assert message == f"{second.file} is missing, later revisions exist; restore it from a copy"
-
-
-def test_lock_that_was_relocked_meanwhile_is_not_withdrawn(tmp_path):
-    held = take_lock(tmp_path, LOW, describe(0.1), COMMIT)
-    relock(tmp_path, LOW, describe(0.2), COMMIT, "the sensor was replaced")
-    withdraw(held)
-    assert held.lock.file.exists()
 
 
 def test_lock_without_a_revision_is_the_first(tmp_path):

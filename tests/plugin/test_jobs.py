@@ -136,6 +136,45 @@ def test_others_begin_while_trials_that_ended_are_recorded(prepared, options, ex
     assert len(prepared.folders()) == 8
 
 
+DIES_UNPROVEN = """
+    import os
+    import sys
+
+    import meeting
+
+    lookup_dict = {"noise": {"low": 0.1}}
+
+    if "pytest" not in sys.modules:
+        try:
+            (meeting.FLAGS / "first").touch(exist_ok=False)
+        except FileExistsError:
+            pass
+        else:
+            meeting.meet("waits", "reported")
+            os._exit(3)
+
+    def exp_fit(noise, seed):
+        return {"main": noise}
+"""
+TELLS = """
+    from pathlib import Path
+
+    def pytest_runtest_logfinish():
+        Path(__file__).with_name("flags").joinpath("reported").touch()
+"""
+
+
+def test_name_stays_locked_if_one_of_its_trials_dies_before_it_is_proven(prepared):
+    prepared.commit({"exp_fit.py": DIES_UNPROVEN, "conftest.py": TELLS})
+    (prepared.path / "flags").mkdir()
+    arguments = ("--exp", "fit", "--variant", "noise=low", "--seeds", "0-1", "--exp-jobs", "2")
+    done = prepared.run_apart(*arguments)
+    assert done.returncode == 1, done.stdout
+    statuses = {manifest(one)["status"]: manifest(one)["proven"] for one in prepared.folders()}
+    assert statuses == {"crashed": False, "done": True}
+    assert (prepared.store / "locks/fit/noise/low.json").exists()
+
+
 FAILS = """
     import meeting
     lookup_dict = {"how": {"bad": 0, "long": 1, "later": 2}}
