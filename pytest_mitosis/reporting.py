@@ -169,40 +169,44 @@ class Reporter:
             terminal.write_line(f" {line}")
 
     def _pointers(self, rows: list[Row], *, failed: bool) -> list[str]:
-        told = []
+        told, left_out = [], ""
         page = Path(rows[0].folder, "notebook.html")
         if len(rows) == 1 and page.exists():  # a trial that never began on a cluster has none
             told.append(f"notebook {_relative(page)}")
         try:
             if not all(row.status == REUSED for row in rows):
-                told.append(self._browse())
+                browse, left_out = self._browse()
+                told.append(browse)
             if not all(row.draft or row.status == REUSED for row in rows):  # it is as it was
                 told.append(self._tabulate())
         except MitosisError as error:
             self.rows.append(Row(refusal=Refusal.STORE, reason=str(error)))
             told.append(str(error))
-        lines = [" · ".join(told)]
+        lines = [" · ".join(told), *filter(None, [left_out])]
         if failed:
             arguments = [str(one) for one in self.session.config.invocation_params.args]
             lines.append(f"rerun what failed: {shlex.join(['pytest', *arguments, '--lf'])}")
         return lines
 
-    def _browse(self) -> str:
-        """Refresh the browser; what goes wrong there is told and changes nothing else."""
+    def _browse(self) -> tuple[str, str]:
+        """Refresh the browser; where it is, and a sentence on trials that are not in it.
+
+        What goes wrong there is told and changes nothing else.
+        """
         from pytest_mitosis.read.site import build_site
 
         project = self.session.project
         root = project.root if project.is_repository else None
         try:
-            page = build_site(
+            site = build_site(
                 project.trials_folder,
                 locks=project.locks_folder,
                 repository=root,
                 title=project.root.name,
             )
         except Exception as error:
-            return f"the browser could not be refreshed: {type(error).__name__}: {error}"
-        return f"browse {_relative(page)}"
+            return f"the browser could not be refreshed: {type(error).__name__}: {error}", ""
+        return f"browse {_relative(site.page)}", site.left_out
 
     def _tabulate(self) -> str:
         """Write the table of all trials anew."""

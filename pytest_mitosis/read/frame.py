@@ -85,7 +85,7 @@ def load_trials(
     """
     store = find_store(trials_folder)
     catalogue = Catalogue(store, drafts=drafts)
-    if left_out := say_left_out(catalogue):
+    if left_out := catalogue.left_out():
         warnings.warn(left_out, stacklevel=2)
     is_all = not (experiment or latest or status is not None or official is not None or parameters)
     if is_all and not (values or artifacts or strict):
@@ -100,17 +100,6 @@ def load_trials(
     if latest:
         table = only_latest(table)
     return _complete(table, catalogue, trials_folder, values, artifacts, strict)
-
-
-def say_left_out(catalogue: Catalogue) -> str:
-    """That some trials cannot be read, in a sentence; empty if all can be."""
-    found = sorted(map(str, catalogue.damaged()))
-    if not found:
-        return ""
-    trials = "1 trial is" if len(found) == 1 else f"{len(found)} trials are"
-    more = f" and {len(found) - 3} more" if len(found) > 3 else ""
-    words = f"{trials} left out, whose trial.json cannot be read: {', '.join(found[:3])}{more}"
-    return f"{words}; pytest-mitosis verify says what is wrong"
 
 
 def find_store(trials_folder: str | Path | None) -> Path:

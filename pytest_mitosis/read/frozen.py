@@ -122,7 +122,7 @@ class Frozen:
             _link(stage / "environments" / digest, store / "environments" / digest)
         _link(stage / ALIASES, store / ALIASES)
         root, names = self.project.root, ", ".join(one.group.name for one in self.claims)
-        page = build_site(stage, repository=root, title=f"{root.name}: {names}")
+        page = build_site(stage, repository=root, title=f"{root.name}: {names}").page
         cache_path(stage).unlink(missing_ok=True)
         archive.write(page, f"trials/{page.name}")
         add_folder(archive, stage / "_site", "trials/_site")

@@ -79,6 +79,16 @@ class Catalogue:
         """The folders of trials whose ``trial.json`` cannot be read; they are among no others."""
         return [self._folder(place) for place, state in self._entries() if state == _DAMAGED]
 
+    def left_out(self) -> str:
+        """That some trials cannot be read, in a sentence; empty if all can be."""
+        found = sorted(f.relative_to(self.store).as_posix() for f in self.damaged())
+        if not found:
+            return ""
+        trials = "1 trial is" if len(found) == 1 else f"{len(found)} trials are"
+        more = f" and {len(found) - 3} more" if len(found) > 3 else ""
+        words = f"{trials} left out, whose trial.json cannot be read: {', '.join(found[:3])}{more}"
+        return f"{words}; pytest-mitosis verify says what is wrong"
+
     def signatures(self) -> dict[str, Signature]:
         """Of each trial what changes with its manifest, by its place; for asking what is new."""
         return {

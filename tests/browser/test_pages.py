@@ -243,7 +243,7 @@ def test_official_page_appears_once_there_are_official_trials(look, site, tmp_pa
             store, replace(plan, main=plan.main * 1.1, started=plan.started.replace(day=9)), "", rng
         )
         demo_store.add_trial(store, replace(plan, seed=2), "", rng, official="figure 3")
-    page = look.open(build_site(store).as_uri())
+    page = look.open(build_site(store).page.as_uri())
     page.click("nav >> text=Official")
     page.wait_for_selector("h2:has-text('figure 3')")
     assert "+10 %" in page.inner_text("main")
@@ -266,7 +266,9 @@ def test_parameter_added_later_is_filled_in_and_hypotheses_have_a_verdict(look, 
             late = {"name": "scale", "kind": "default", "variant": "", "value": "1.0"}
             manifest["parameters"] += [{**manifest["parameters"][0], **late, "default": "1.0"}]
         file.write_text(json.dumps(manifest), "utf-8")
-    page = look.open(build_site(store).as_uri() + "#trials?col=id&col=param.scale&col=supported")
+    page = look.open(
+        f"{build_site(store).page.as_uri()}#trials?col=id&col=param.scale&col=supported"
+    )
     assert look.count() == 2
     rows = page.locator(".tabulator-row").all_inner_texts()
     assert all("1.0" in row for row in rows)
@@ -282,7 +284,7 @@ def test_store_of_hardly_any_trials_has_a_site(look, tmp_path, number):
     rng = random.Random(1)
     for plan in demo_store.plans(number, [demo_store.Version("", ())], rng):
         demo_store.add_trial(store, plan, "", rng)
-    page = look.open(build_site(store).as_uri())
+    page = look.open(build_site(store).page.as_uri())
     assert look.count() == number
     if number == 0:
         assert "No trials yet" in page.inner_text("#table")

@@ -63,8 +63,22 @@ def ids_of(store: Path) -> set[str]:
     return {json.loads(f.read_text("utf-8"))["id"] for f in store.rglob("trial.json")}
 
 
+def test_trial_that_cannot_be_read_is_named_above_the_table(look, fresh):
+    page = look.open(build_site(fresh).page.as_uri())
+    assert page.locator("#left-out").count() == 0
+    before = look.count()
+    new = add(fresh)
+    (manifest,) = fresh.glob(f"*/*/*-{new}/trial.json")
+    manifest.write_text("{")
+    built = build_site(fresh)
+    look.open(page.url)
+    assert look.count() == before
+    assert page.inner_text("#left-out") == built.left_out
+    assert manifest.parent.relative_to(fresh).as_posix() in built.left_out
+
+
 def test_site_has_all_trials_and_a_refresh_adds_the_new_one(look, fresh):
-    page = look.open(build_site(fresh).as_uri())
+    page = look.open(build_site(fresh).page.as_uri())
     before = look.count()
     new = add(fresh)
     build_site(fresh)
@@ -139,12 +153,12 @@ def test_relocked_name_shows_both_revisions(look, fresh):
 def test_locks_kept_in_the_repository_are_shown(look, fresh, tmp_path):
     locks = tmp_path / "locks"
     take_lock(locks, Name("fit_eval", "noise", "own"), describe(0.5), "5" * 40)
-    page = look.open(f"{build_site(fresh, locks=locks).as_uri()}#names", "h1")
+    page = look.open(f"{build_site(fresh, locks=locks).page.as_uri()}#names", "h1")
     assert "noise=own" in page.inner_text("main")
 
 
 def test_without_a_repository_the_patch_is_said_to_be_missing_and_comes_with_one(look, fresh):
-    page = build_site(fresh)
+    page = build_site(fresh).page
     done = [
         m for f in fresh.glob("fit_eval/*/*/trial.json")
         if (m := json.loads(f.read_text("utf-8")))["status"] == "done"
@@ -247,7 +261,7 @@ def many(store, tmp_path_factory) -> Path:
     large = tmp_path_factory.mktemp("many") / "trials"
     ended = len(list(store.glob("[!_d]*/*/*/trial.json")))
     demo_store.multiply(store, large, MANY // ended + 1)
-    return build_site(large)
+    return build_site(large).page
 
 
 def test_ten_thousand_trials_are_one_virtual_table_and_boxes(look, many):

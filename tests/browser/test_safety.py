@@ -52,7 +52,7 @@ def hostile(tmp_path_factory) -> Path:
         )
         folder = demo_store.add_trial(store, evil, "../../../../etc", rng).folder
         _fill(folder, name)
-    return build_site(store, title=EVIL)
+    return build_site(store, title=EVIL).page
 
 
 def _fill(folder: Path, name: str) -> None:

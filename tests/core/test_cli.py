@@ -11,6 +11,8 @@ import subprocess
 import sys
 import time
 import zipfile
+from html import escape
+from pathlib import Path
 
 import pytest
 from factories import put
@@ -139,12 +141,15 @@ def test_trial_that_cannot_be_read_is_no_trial_that_is_not_there(call, store):
     (manifest,) = store.glob("*/*/*-k2m9xwq1/trial.json")
     manifest.write_text('{"schema": 1, ')
     told = (
-        f"1 trial is left out, whose trial.json cannot be read: {manifest.parent}; "
-        "pytest-mitosis verify says what is wrong"
+        "1 trial is left out, whose trial.json cannot be read: "
+        f"{manifest.parent.relative_to(store).as_posix()}; pytest-mitosis verify says what is wrong"
     )
     code, out, error = call("ls", "--json")
     assert (code, error) == (0, f"{told}\n")
     assert {row["id"] for row in json.loads(out)} == {"7f3k2qaa", "7f9xxxaa"}
+    code, out, error = call("site")
+    assert (code, error) == (0, f"{told}\n")
+    assert escape(told) in Path(out.strip()).read_text()
     code, _, error = call("show", "k2m9")
     assert code == 13
     assert error.startswith(f"ERROR: {manifest} is no valid JSON: ")

@@ -172,3 +172,17 @@ def test_fault_while_driving_a_trial_leaves_no_running_one(project, monkeypatch)
     record = manifest(project.only())
     assert record["status"] == "crashed"
     assert "something nobody thought of" in record["failure"]["message"]
+
+
+def test_trial_that_cannot_be_read_is_told_at_the_end(project):
+    project.commit({"exp_one.py": "def exp_one(n): return {'main': n}\n"})
+    project.run("--exp", "one", "--eval-param", "n=1").assert_outcomes(passed=1)
+    (project.only() / "trial.json").write_text('{"schema": 1, ')
+    result = project.run("--exp", "one", "--eval-param", "n=2")
+    result.assert_outcomes(passed=1)
+    result.stdout.fnmatch_lines(
+        [
+            " *browse trials/index.html*",
+            " 1 trial is left out, whose trial.json cannot be read: one/n=1/1-*; pytest-mitosis *",
+        ]
+    )

@@ -9,7 +9,7 @@ import click
 from pytest_mitosis.model import PlanError
 from pytest_mitosis.read.columns import Table, table_of
 from pytest_mitosis.read.commands.output import FOLDER, JSON, print_json, print_table
-from pytest_mitosis.read.frame import find_store, of_experiment, only_latest, say_left_out
+from pytest_mitosis.read.frame import find_store, of_experiment, only_latest
 from pytest_mitosis.read.running import print_running
 from pytest_mitosis.read.where import column_named, parse_condition
 from pytest_mitosis.store.catalogue import Catalogue
@@ -59,7 +59,7 @@ def ls(
         print_running(store, as_json=as_json)
         return
     catalogue = Catalogue(store, drafts=drafts)
-    if left_out := say_left_out(catalogue):
+    if left_out := catalogue.left_out():
         click.echo(left_out, err=True)
     table = select(catalogue, experiment, where, latest=latest)
     rows = [table.row(n) for n in _order(table, sort)][-(limit or 0) :]

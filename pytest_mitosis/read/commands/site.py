@@ -27,10 +27,12 @@ def site(trials_folder: Path | None) -> None:
     if not store.is_dir():
         raise StoreError(f"there is no trials folder {store}; give one with --trials-folder")
     with store_errors(store):
-        page = build_site(
+        built = build_site(
             store,
             locks=project.locks_folder,
             repository=project.root if project.is_repository else None,
             title=project.root.name,
         )
-    click.echo(page)
+    if built.left_out:
+        click.echo(built.left_out, err=True)
+    click.echo(built.page)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import shutil
 import time
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from pytest_mitosis.read.site.assets import SCRIPTS, STYLES, install_assets, render
@@ -35,10 +36,18 @@ GRACE_SECONDS = 3600.0
 _MOST_ROUNDS = 3
 
 
+@dataclass(frozen=True, slots=True)
+class Site:
+    """The page a site begins with, and a sentence on trials that it leaves out; mostly empty."""
+
+    page: Path
+    left_out: str
+
+
 def build_site(
     store: Path, *, locks: Path | None = None, repository: Path | None = None, title: str = ""
-) -> Path:
-    """Write ``index.html`` and ``_site`` in the trials folder; returns the page.
+) -> Site:
+    """Write ``index.html`` and ``_site`` in the trials folder.
 
     Parameters
     ----------
@@ -60,7 +69,7 @@ def build_site(
         _build(seen, locks or store / "locks", repository, title or store.parent.name)
         if Catalogue(store, drafts=True).signatures() == seen.signatures():
             break
-    return store / INDEX
+    return Site(store / INDEX, seen.left_out())
 
 
 def _build(seen: Catalogue, locks: Path, repository: Path | None, title: str) -> None:
@@ -80,6 +89,7 @@ def _build(seen: Catalogue, locks: Path, repository: Path | None, title: str) ->
         "index.html",
         title=title,
         built=now(),
+        left_out=seen.left_out(),
         scripts=[f"{SITE}/{app}/{name}" for name in SCRIPTS[:-1]]
         + [f"{SITE}/data/{name}" for name in named]
         + [f"{SITE}/{app}/{SCRIPTS[-1]}"],
