@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pytest_mitosis.model import Kind, Status, StoreError
+from pytest_mitosis.store.files import exists
 from pytest_mitosis.store.folder import iterate_folders, read_trial
 from pytest_mitosis.store.locks import current_lock_file
 
@@ -36,7 +37,7 @@ def withdraw(held: Held, since: str, store: Path, part: str, own: Path | None) -
     """
     lock = held.lock
     is_new = held.is_new or lock.record.get("locked", "") >= since
-    if not is_new or current_lock_file(lock.file) != lock.file:
+    if not is_new or not exists(lock.file) or current_lock_file(lock.file) != lock.file:
         return False
     for folder in iterate_folders(store, part=part):
         if folder == own:

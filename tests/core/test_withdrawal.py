@@ -33,7 +33,7 @@ def test_own_lock_is_withdrawn(tmp_path):
     held = take(tmp_path)
     assert withdraw(held, NEVER, tmp_path, PART, None)
     assert not held.lock.file.exists()
-    withdraw(held, NEVER, tmp_path, PART, None)  # as another session may have done meanwhile
+    assert not withdraw(held, NEVER, tmp_path, PART, None)  # another session was quicker
     assert take_lock(tmp_path / "locks", LOW, describe(0.2), COMMIT).is_new
 
 
