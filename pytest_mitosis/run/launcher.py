@@ -61,7 +61,11 @@ class LeftRunning(Exception):  # noqa: N818  not an error: nobody waits for the 
 
 
 class Handle(Protocol):
-    """A submitted order."""
+    """A submitted order.
+
+    With ``is_gone()``, whether the trial's process has ended, another one may begin before the
+    trial is recorded.
+    """
 
     @property
     def order(self) -> Order:
