@@ -1,9 +1,10 @@
 """Kill each party at any moment; afterwards nothing is lost, doubled, half or left running.
 
-Each round runs a grid in several sessions. While one runs, randomly chosen processes of it are
-killed: a trial's, the fork server, pytest itself. The last session is left alone and has to finish
-the grid. ``MITOSIS_FAULT_ROUNDS=30`` makes a few hundred kills; what is run by default makes some
-twenty. A failing round says its seed, ``MITOSIS_FAULT_SEED`` begins with it.
+Each round runs a grid in several sessions, one after the other or two at once. While one runs,
+randomly chosen processes of it are killed: a trial's, the fork server, pytest itself. The last
+session is left alone and has to finish the grid. ``MITOSIS_FAULT_ROUNDS=30`` makes a few hundred
+kills; what is run by default makes some forty. A failing round says its seed,
+``MITOSIS_FAULT_SEED`` begins with it.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections import Counter
 from contextlib import suppress
@@ -201,6 +203,30 @@ def test_store_is_whole_whatever_is_killed(tmp_path, seed):
     assert len(done) == TRIALS
     print(f"seed {seed}, {play.launcher}: {dict(play.kills)}")
     assert play.kills.total() >= SESSIONS, play.kills
+
+
+@pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="needs Linux's /proc")
+@pytest.mark.parametrize("seed", range(FIRST_SEED, FIRST_SEED + max(1, ROUNDS // 2)))
+def test_store_is_whole_whatever_is_killed_of_two_sessions_at_once(tmp_path, seed):
+    project = Project(tmp_path)
+    project.commit({"exp_grid.py": GRID, ".gitignore": "trials/\nsession.txt\n"})
+    plays = [Round(project, seed), Round(project, seed + 1)]  # with the two launchers
+    for _ in range(SESSIONS):
+        hits = [threading.Thread(target=one.hit, args=(one.session(),)) for one in plays]
+        for hit in hits:
+            hit.start()
+        for hit in hits:
+            hit.join()
+        for one in plays:
+            left = one.await_end()
+            assert not left, f"left after {one.kills}: {[command_of(pid) for pid in left]}"
+        check(project.store)
+    last = [one.session() for one in plays]
+    assert [one.wait(timeout=120) for one in last] == [0, 0]
+    assert not any(one.await_end() for one in plays)
+    check(project.store)
+    done = [folder for folder in project.folders() if manifest(folder)["status"] == "done"]
+    assert len(done) == TRIALS
 
 
 WAITS = """
