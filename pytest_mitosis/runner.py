@@ -35,7 +35,6 @@ from pytest_mitosis.model import (
     Undescribable,
 )
 from pytest_mitosis.orders import CLAIM, HELD, Orders, spec_of_item
-from pytest_mitosis.plan.ids import format_part
 from pytest_mitosis.precedent import Precedents, Wait
 from pytest_mitosis.run.jobs import Describer
 from pytest_mitosis.run.launcher import Handle, LeftRunning, Order
@@ -168,9 +167,9 @@ class Runner:
         taken = item.stash.get(HELD, None) or []
         for binding, held in zip(_tracked_variants(item), taken, strict=False):
             if not proven:
-                part, own = format_part("", binding.name), item.stash.get(CLAIM, None)
+                own = item.stash.get(CLAIM, None)
                 store, folder = self.session.project.trials_folder, own.folder if own else None
-                withdraw(held, self.session.began, store, part, folder)
+                withdraw(held, self.session.began, store, folder)
             elif not exists(held.lock.file):
                 self._lock(binding)
 

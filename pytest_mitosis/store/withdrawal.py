@@ -8,8 +8,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pytest_mitosis.model import Kind, Status, StoreError
+from pytest_mitosis.plan.ids import format_part
 from pytest_mitosis.store.files import exists
-from pytest_mitosis.store.folder import iterate_folders, read_trial
+from pytest_mitosis.store.folder import MANIFEST, iterate_folders, read_trial
 from pytest_mitosis.store.locks import current_lock_file
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from pytest_mitosis.store.locks import Held, Name
 
 
-def withdraw(held: Held, since: str, store: Path, part: str, own: Path | None) -> bool:
+def withdraw(held: Held, since: str, store: Path, own: Path | None) -> bool:
     """Remove a lock that is new and that no other trial relies on; say whether it was removed.
 
     Parameters
@@ -30,8 +31,6 @@ def withdraw(held: Held, since: str, store: Path, part: str, own: Path | None) -
         The time after which a lock that others made is new.
     store : Path
         The trials folder.
-    part : str
-        What the keys of trials with the name have in them, ``=low``.
     own : Path or None
         The folder of that trial, if it has one.
     """
@@ -39,12 +38,14 @@ def withdraw(held: Held, since: str, store: Path, part: str, own: Path | None) -
     is_new = held.is_new or lock.record.get("locked", "") >= since
     if not is_new or not exists(lock.file) or current_lock_file(lock.file) != lock.file:
         return False
-    for folder in iterate_folders(store, part=part):
+    for folder in iterate_folders(store, part=format_part("", lock.name.variant)):
         if folder == own:
             continue
         try:
             trial = read_trial(folder)
         except StoreError:
+            if exists(folder / MANIFEST):
+                return False  # nobody can tell
             continue  # claimed this moment: it locks the name again if it is proven
         if _relies_on(trial, lock.name):
             return False

@@ -13,7 +13,6 @@ from pytest_mitosis.store.withdrawal import withdraw
 
 LOW = Name("fit_eval", "noise", "low")
 COMMIT = "3f2a91c0d5e6f708192a3b4c5d6e7f8091a2b3c4"
-PART = "=low"
 EVER, NEVER = "", "~"
 """Times before and after any lock's."""
 
@@ -31,22 +30,22 @@ def held(tmp_path):
 
 def test_own_lock_is_withdrawn(tmp_path):
     held = take(tmp_path)
-    assert withdraw(held, NEVER, tmp_path, PART, None)
+    assert withdraw(held, NEVER, tmp_path, None)
     assert not held.lock.file.exists()
-    assert not withdraw(held, NEVER, tmp_path, PART, None)  # another session was quicker
+    assert not withdraw(held, NEVER, tmp_path, None)  # another session was quicker
     assert take_lock(tmp_path / "locks", LOW, describe(0.2), COMMIT).is_new
 
 
 def test_lock_of_another_one_is_withdrawn_only_if_it_is_new(tmp_path, held):
-    assert not withdraw(held, NEVER, tmp_path, PART, None)
+    assert not withdraw(held, NEVER, tmp_path, None)
     assert held.lock.file.exists()
-    assert withdraw(held, held.lock.record["locked"], tmp_path, PART, None)
+    assert withdraw(held, held.lock.record["locked"], tmp_path, None)
     assert not held.lock.file.exists()
 
 
 def test_lock_that_was_relocked_meanwhile_stays(tmp_path, held):
     relock(tmp_path / "locks", LOW, describe(0.2), COMMIT, "the sensor was replaced")
-    assert not withdraw(held, EVER, tmp_path, PART, None)
+    assert not withdraw(held, EVER, tmp_path, None)
     assert held.lock.file.exists()
 
 
@@ -73,12 +72,15 @@ def test_lock_stays_if_another_trial_relies_on_it(tmp_path, held, key, facts, ke
     given = {name: one for name, one in facts.items() if name not in NAMED}
     record = {"id": own.id, "experiment": "fit_eval", **given, "parameters": [parameter]}
     write_json(own.folder / MANIFEST, record)
-    assert withdraw(held, EVER, tmp_path, PART, None) is not keeps
+    assert withdraw(held, EVER, tmp_path, None) is not keeps
     assert held.lock.file.exists() is keeps
     if keeps:
-        assert withdraw(held, EVER, tmp_path, PART, own.folder), "its own trial is no other"
+        assert withdraw(held, EVER, tmp_path, own.folder), "its own trial is no other"
 
 
-def test_trials_that_cannot_be_read_are_none(tmp_path, held):
-    claim(tmp_path, "fit_eval", "noise=low", draft=False)
-    assert withdraw(held, EVER, tmp_path, PART, None)
+def test_folder_without_a_manifest_is_no_trial_and_one_that_cannot_be_read_may_be(tmp_path, held):
+    own = claim(tmp_path, "fit_eval", "noise=low", draft=False)
+    (own.folder / MANIFEST).write_text("{")
+    assert not withdraw(held, EVER, tmp_path, None)
+    (own.folder / MANIFEST).unlink()
+    assert withdraw(held, EVER, tmp_path, None)
