@@ -4,6 +4,6 @@
 ``_site`` hold. Reads folders, never imports experiments, never runs what a trial recorded.
 """
 
-from pytest_mitosis.read.site.build import Site, build_site
+from pytest_mitosis.read.site.build import build_site
 
-__all__ = ["Site", "build_site"]
+__all__ = ["build_site"]
