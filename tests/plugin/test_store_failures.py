@@ -77,6 +77,11 @@ MIXED = """
                         pass
         (MARK / "full").touch()
 """
+IS_RECORDED = """
+    def is_recorded():
+        files = Path.cwd().parents[2].glob("n=1,*/*/trial.json")
+        return any('"status": "crashed"' in file.read_text() for file in files)
+"""
 FOUR = ("--exp", "mixed", *(f"--eval-param=n={n}" for n in (1, 2, 3, 4)), "--exp-jobs", "3")
 RESCUED = re.compile(r"what the trial left is in (\S+)")
 
@@ -122,8 +127,10 @@ def test_disk_filled_by_one_trial_costs_none_its_result(project, small_disk, lau
 
 @pytest.mark.parametrize("launcher", ["kernel", "process"])
 def test_result_too_large_for_the_disk_harms_no_other_trial(project, small_disk, launcher):
+    """The others end once it is recorded: while it is written the disk is full for them too."""
     store = small_disk / "trials"
     large = MIXED.replace("rng.random(1000)", "rng.random(1_000_000 if n == 1 else 1000)")
+    large = large.replace('(MARK / "full").exists()', "is_recorded()") + IS_RECORDED
     project.commit({"exp_mixed.py": large})
     printed = run_mixed(project, store, launcher)
     (place,) = set(RESCUED.findall(printed))
